@@ -1,0 +1,172 @@
+"""Every error that a user of the bus can meet.
+
+LintasError
+├── BadSettings            a setting is missing or contradicts another
+├── MissingCredentials     no credentials file for a principal
+├── BusUnavailable         Kafka, the registry or PostgreSQL does not answer
+│   └── RegistryError      the registry refused a request
+├── LocalBusError          the bus on this machine could not be started or stopped
+│   ├── DownloadRefused    a downloaded part does not match its checksum
+│   ├── BusAlreadyRunning  another supervisor owns the directory
+│   ├── BusNotRunning      nothing runs in the directory
+│   └── PartFailed         a part of the bus died and could not be restarted
+├── CatalogueError         the catalogue cannot be used
+│   ├── InvalidCatalogue   validation found problems
+│   ├── CatalogueMoved     somebody else applied a catalogue in between
+│   └── NoCatalogue        nothing has been applied yet
+├── UnknownName            a name that the catalogue does not hold
+├── LaneStopped            a lane must not go on without a person
+│   └── OffsetLost         the committed position of a known partition is gone
+└── PublishRefused         events that were not published
+
+The exception's docstring is its message: what happened, the likely cause, the remedy. Placeholders in braces are
+filled from the keyword arguments, which are also attributes of the exception.
+"""
+
+import inspect
+from typing import Any, ClassVar
+
+
+class LintasError(Exception):
+    """Something went wrong on the bus."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, **details: Any) -> None:
+        """Keep ``details`` as attributes and fill the docstring's placeholders with them."""
+        self.details = details
+        for name, value in details.items():
+            setattr(self, name, value)
+        super().__init__(inspect.cleandoc(type(self).__doc__ or "").format(**details))
+
+
+class BadSettings(LintasError):
+    """The setting {name} cannot be used: {reason}.
+
+    Likely cause: a typing error in the environment, or no bus is running in this directory.
+    Remedy: {remedy}
+    """
+
+    exit_code = 2
+
+
+class MissingCredentials(LintasError):
+    """There are no credentials for {principal}: {path} does not exist.
+
+    Likely cause: the system is not in the catalogue in force, or its credentials were delivered elsewhere.
+    Remedy: apply the catalogue (`lintas catalogue apply`), or point LINTAS_SECRETS_DIR at the folder that holds them.
+    """
+
+
+class BusUnavailable(LintasError):
+    """{part} does not answer at {address}: {reason}.
+
+    Likely cause: the bus is not running, or the address is wrong.
+    Remedy: `lintas status` shows what runs here; `lintas up` starts a bus; LINTAS_* settings point at another one.
+    """
+
+
+class RegistryError(BusUnavailable):
+    """The schema registry at {address} refused: {reason}.
+
+    Likely cause: the schema is not valid or not compatible with what is registered, or the registry lost its storage.
+    Remedy: run `lintas catalogue validate`, then look at the registry's log.
+    """
+
+
+class LocalBusError(LintasError):
+    """The local bus cannot go on: {reason}.
+
+    Remedy: {remedy}
+    """
+
+
+class DownloadRefused(LocalBusError):
+    """{artefact} does not match its checksum: expected sha256 {expected}, found {found}.
+
+    Likely cause: the download was cut short, or the file was changed after it was pinned.
+    Remedy: run the command again (the damaged file has been removed). If it happens again, do not use the file:
+    compare the lock file with the publisher's checksums.
+    """
+
+
+class BusAlreadyRunning(LocalBusError):
+    """A bus is already running in {home} (supervisor process {pid}).
+
+    Remedy: use it, or stop it with `lintas down`.
+    """
+
+
+class BusNotRunning(LocalBusError):
+    """No bus is running in {home}.
+
+    Remedy: start one with `lintas up`.
+    """
+
+
+class PartFailed(LocalBusError):
+    """{part} stopped ({reason}) and did not come back after {attempts} attempts.
+
+    Likely cause: see the end of {log}:
+    {log_end}
+    Remedy: mend what the log says, then `lintas up`. `lintas doctor` checks the usual causes.
+    """
+
+
+class CatalogueError(LintasError):
+    """The catalogue cannot be used: {reason}."""
+
+
+class InvalidCatalogue(CatalogueError):
+    """The catalogue has {count} problem(s); nothing was changed.
+
+    {report}
+    """
+
+
+class CatalogueMoved(CatalogueError):
+    """The catalogue in force is {found}, not {expected} as when this apply began; nothing was published.
+
+    Likely cause: somebody else applied a catalogue at the same time.
+    Remedy: look at `lintas catalogue diff` and apply again.
+    """
+
+
+class NoCatalogue(CatalogueError):
+    """No catalogue has been applied to this bus yet.
+
+    Remedy: `lintas catalogue apply DIR`.
+    """
+
+
+class UnknownName(LintasError):
+    """There is no {kind} called {name}.
+
+    {suggestion}
+    """
+
+    exit_code = 2
+
+
+class LaneStopped(LintasError):
+    """Lane {lane} has stopped: {reason}.
+
+    Remedy: {remedy}
+    """
+
+
+class OffsetLost(LaneStopped):
+    """Lane {lane} has stopped: the committed position of {topic} [{partition}] is gone.
+
+    Likely cause: no lane recommitted it within the broker's offsets.retention.minutes (seven days by default), for
+    example because every worker was down for so long. The lane does not guess: from the beginning it would deliver
+    twice, from the end it would lose events.
+    Remedy: `lintas lanes restore {topic} {partition}` sets the position from the audit log.
+    """
+
+
+class PublishRefused(LintasError):
+    """{rejected} of {total} events were not published; the others were.
+
+    {report}
+    """

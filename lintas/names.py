@@ -1,0 +1,86 @@
+"""Every name on the wire: topics, groups, transactional ids, headers, principals.
+
+A name that two programs must agree on is made here and nowhere else.
+"""
+
+import re
+import zlib
+
+EVENTS = "events."
+INBOX = "inbox."
+DEAD = "dead."
+QUARANTINE = "quarantine."
+
+AUDIT_DECISIONS = "audit.decisions"
+AUDIT_SALTS = "audit.salts"
+CATALOGUE = "lintas.catalogue"
+LANES_STATUS = "lintas.lanes.status"  # compacted: what each lane runs, and its set-aside agreements
+
+LANES_GROUP = "lintas.lanes"  # members: the workers; hands out the lanes
+LANES_OFFSETS_GROUP = "lintas.lanes.offsets"  # no members: positions in events.*, committed by the lanes' transactions
+
+ADMIN = "admin"
+WORKER = "lintas.worker"
+RESERVED_AGENCY = "lintas"
+
+HEADER_SALT = "lintas-salt"  # the recipient's own salt: opens the commitment to what it received, and nothing else
+ERROR_PREFIX = "__lintas.errors."  # after Kafka Connect's __connect.errors.*
+
+AGENCY_ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+EVENT_TYPE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*(\.[a-z][a-z0-9]*(-[a-z0-9]+)*)+\.v[1-9][0-9]*")
+
+
+def events_topic(owner: str, domain: str, event_type: str) -> str:
+    """The topic of an event type: ``events.<agency>.<event>.vN``.
+
+    ``domain`` is the owner's reverse-DNS prefix, which ``event_type`` must start with.
+    """
+    prefix = domain + "."
+    if not event_type.startswith(prefix):
+        raise ValueError(f"{event_type} does not start with {prefix}")
+    return f"{EVENTS}{owner}.{event_type.removeprefix(prefix)}"
+
+
+def inbox_topic(system: str) -> str:
+    """The topic that one consumer system (``agency.system``) reads."""
+    return INBOX + system
+
+
+def dead_topic(system: str) -> str:
+    """The topic of the events that one consumer system could not be given."""
+    return DEAD + system
+
+
+def quarantine_topic(agency: str) -> str:
+    """The topic of an agency's own events that no one can be given."""
+    return QUARANTINE + agency
+
+
+def control_topic(generation: int) -> str:
+    """The topic without records whose partitions are the lanes of one generation."""
+    return f"lintas.lanes.control.g{generation}"
+
+
+def lane_of(topic: str, partition: int, lanes: int) -> int:
+    """The lane that an input partition belongs to."""
+    return (zlib.crc32(topic.encode()) + partition) % lanes
+
+
+def transactional_id(generation: int, lane: int) -> str:
+    """The static transactional id of a lane: whoever initialises it fences every earlier owner."""
+    return f"lintas.lane.g{generation}.{lane}"
+
+
+def source_of(system: str) -> str:
+    """The CloudEvents ``source`` of a system; an event's source equals it or continues it after a ``/``."""
+    return f"urn:lintas:{system}"
+
+
+def subject_of_topic(topic: str) -> str:
+    """The registry subject of an event topic's values (Confluent's TopicNameStrategy)."""
+    return f"{topic}-value"
+
+
+def released_subject(consumer: str, agreement: str) -> str:
+    """The registry subject of what one agreement releases to one consumer."""
+    return f"{INBOX}{consumer}-{agreement}"

@@ -1,0 +1,89 @@
+"""Settings of every program of the bus: environment (``LINTAS_*``) over the running local bus over defaults."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings, JsonConfigSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from lintas.errors import BadSettings
+
+LOCAL_BUS_FILE = "bus.json"
+
+
+class Settings(BaseSettings):
+    """What a program needs to know about the bus it serves.
+
+    ``lintas up`` writes the addresses of the bus it started to ``<home>/bus.json``; in production the environment
+    gives them.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="LINTAS_", extra="forbid", frozen=True)
+
+    home: Path = Field(Path(".lintas"), description="folder of the local bus: data, logs, secrets")
+    bootstrap_servers: str | None = Field(None, description="Kafka brokers, host:port, separated by commas")
+    security_protocol: Literal["SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "SASL_PLAINTEXT", description="how clients speak to Kafka"
+    )
+    ca_file: Path | None = Field(None, description="certificate authority of the brokers, PEM, for SASL_SSL")
+    registry_url: str | None = Field(None, description="Confluent-compatible API of the schema registry")
+    postgres_dsn: str | None = Field(None, description="PostgreSQL connection string")
+    secrets_dir: Path | None = Field(None, description="folder of credentials and keys; default <home>/secrets")
+
+    lanes: PositiveInt = Field(8, description="number of lanes, used when the bus is created; then fixed")
+    replication_factor: PositiveInt = Field(1, description="copies of each partition of topics that are created")
+    min_insync_replicas: PositiveInt = Field(1, description="copies that must acknowledge a write")
+
+    batch_events: PositiveInt = Field(5_000, description="most events in one transaction of a lane")
+    batch_wait_seconds: PositiveFloat = Field(0.1, description="how long a lane waits for a first event")
+    duplicate_window_records: PositiveInt = Field(10_000, description="repeats are dropped within so many records")
+    duplicate_window_seconds: PositiveInt = Field(900, description="... and within so many seconds")
+    transaction_timeout_seconds: PositiveFloat = Field(15, description="a lane's transaction is abandoned after this")
+    idle_recommit_seconds: PositiveFloat = Field(86_400, description="idle positions are committed anew this often")
+    session_timeout_seconds: PositiveFloat = Field(6, description="a silent worker loses its lanes after this")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  the signature is pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  the signature is pydantic's
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then environment, then the running local bus."""
+        home = init_settings().get("home") or env_settings().get("home") or ".lintas"
+        local = JsonConfigSettingsSource(settings_cls, json_file=Path(str(home)) / LOCAL_BUS_FILE)
+        return init_settings, env_settings, local
+
+    @property
+    def secrets(self) -> Path:
+        """The folder of credentials and keys."""
+        return self.secrets_dir or self.home / "secrets"
+
+    @property
+    def brokers(self) -> str:
+        """The Kafka brokers.
+
+        Raises:
+            BadSettings: no bus runs here and the environment names none.
+        """
+        return self._required("bootstrap_servers", self.bootstrap_servers)
+
+    @property
+    def registry(self) -> str:
+        """The base address of the registry's Confluent-compatible API, without a trailing slash.
+
+        Raises:
+            BadSettings: no bus runs here and the environment names none.
+        """
+        return self._required("registry_url", self.registry_url).rstrip("/")
+
+    def _required(self, name: str, value: str | None) -> str:
+        if value is None:
+            raise BadSettings(
+                name=f"LINTAS_{name.upper()}",
+                reason=f"it is not set, and no bus is running in {self.home}",
+                remedy="start a bus with `lintas up`, or set it to the address of yours.",
+            )
+        return value

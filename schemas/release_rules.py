@@ -1,0 +1,1 @@
+"""The release rules there are: keep, drop, mask, pseudonym, generalise."""
