@@ -1,0 +1,3 @@
+from lintas.cli.main import main
+
+__all__ = ["main"]

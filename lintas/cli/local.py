@@ -1,0 +1,158 @@
+"""``lintas up | down | status | doctor``: the bus on this machine."""
+
+import contextlib
+import json
+import signal
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from lintas.errors import BusNotRunning
+from lintas.settings import Settings
+
+if TYPE_CHECKING:
+    from lintas.local.artefacts import Progress
+    from lintas.local.bus import LocalBus
+    from lintas.local.state import BusState
+
+_OUTPUT = click.option(
+    "-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True, help="for whom"
+)
+_COLOURS = {"running": "green", "OK": "green", "failed": "red", "FAIL": "red", "stopped": "red"}
+
+
+@click.command()
+@click.option("-d", "--detach", is_flag=True, help="return when everything runs, and leave it running")
+@click.option("--only-servers", is_flag=True, help="Kafka, registry and PostgreSQL, none of the bus's own programs")
+def up(*, detach: bool, only_servers: bool) -> None:
+    """Start the bus on this machine.
+
+    Starts Apache Kafka, the schema registry, PostgreSQL and the bus's programs on loopback, with data, logs and
+    secrets below LINTAS_HOME, and keeps them running. Ctrl-C stops everything. The first start downloads 210 MB.
+    """
+    from lintas.local.programs import PROGRAMS  # noqa: PLC0415  commands import what they use when they run
+
+    bus = _bus(only_servers=only_servers)
+    err = Console(stderr=True)
+    with _downloads(err) as progress:
+        bus.download(progress)
+    if detach:
+        with err.status("starting the bus"):
+            settings = bus.start()
+        _welcome(settings, bus)
+        return
+
+    spinner = err.status("starting the bus")
+    spinner.start()
+
+    def ready(settings: Settings) -> None:
+        spinner.stop()
+        _welcome(settings, bus)
+        err.print("Ctrl-C stops it.", style="dim")
+
+    try:
+        stopped_by = bus.run(ready)
+    finally:
+        spinner.stop()
+    err.print("the bus has stopped")
+    if stopped_by == signal.SIGINT:
+        raise KeyboardInterrupt
+
+
+@click.command()
+def down() -> None:
+    """Stop the bus on this machine; data, users and schemas stay."""
+    with Console(stderr=True).status("stopping the bus"):
+        _bus().stop()
+    click.echo("the bus has stopped")
+
+
+@click.command()
+@_OUTPUT
+@click.pass_context
+def status(ctx: click.Context, *, output: str) -> None:
+    """Show what runs; exit 0 if everything does, 1 if not."""
+    try:
+        found = _bus().status()
+    except BusNotRunning as error:
+        if output == "json":
+            click.echo(json.dumps({"phase": "stopped", "parts": []}))
+            ctx.exit(1)
+        raise error from None
+    if output == "json":
+        click.echo(found.model_dump_json(indent=1))
+    else:
+        Console().print(_parts_table(found))
+    ctx.exit(0 if all(part.phase == "running" for part in found.parts) and found.phase == "running" else 1)
+
+
+@click.command()
+@_OUTPUT
+@click.pass_context
+def doctor(ctx: click.Context, *, output: str) -> None:
+    """Check whether this machine can run the bus, and say how to mend what is wrong; exit 1 if something is."""
+    from lintas.local.doctor import examine  # noqa: PLC0415  commands import what they use when they run
+
+    findings = examine(Settings().home)
+    if output == "json":
+        click.echo(json.dumps([finding.model_dump() for finding in findings], indent=1))
+    else:
+        table = Table("check", "result", "found", "how to mend it", box=None, pad_edge=False, header_style="bold")
+        for finding in findings:
+            table.add_row(finding.check, _coloured(finding.result), finding.found, finding.remedy)
+        Console().print(table)
+    ctx.exit(1 if any(finding.result == "FAIL" for finding in findings) else 0)
+
+
+def _bus(*, only_servers: bool = True) -> "LocalBus":
+    from lintas.local.bus import LocalBus  # noqa: PLC0415  commands import what they use when they run
+    from lintas.local.programs import PROGRAMS  # noqa: PLC0415  as above
+
+    return LocalBus(Settings().home, programs=() if only_servers else PROGRAMS)
+
+
+def _welcome(settings: Settings, bus: "LocalBus") -> None:
+    console = Console()
+    console.print(_parts_table(bus.status()))
+    console.print(f"Kafka {settings.bootstrap_servers}, registry {settings.registry_url}, home {bus.home.path}")
+
+
+def _parts_table(found: "BusState") -> Table:
+    from lintas.local.state import now  # noqa: PLC0415  commands import what they use when they run
+
+    table = Table("part", "state", "pid", "port", "up for", "restarts", "log", box=None, pad_edge=False)
+    for part in found.parts:
+        table.add_row(
+            part.name,
+            _coloured(part.phase),
+            str(part.process.pid) if part.process else "",
+            str(part.port or ""),
+            str(now() - part.since) if part.since else "",
+            str(part.restarts),
+            str(part.log),
+        )
+    return table
+
+
+def _coloured(word: str) -> str:
+    return f"[{_COLOURS.get(word, 'yellow')}]{word}[/]"
+
+
+@contextlib.contextmanager
+def _downloads(console: Console) -> Iterator["Progress"]:
+    """One progress bar for each file that is being downloaded, shown only while there are any."""
+    from rich import progress as bars  # noqa: PLC0415  needed at the first start only
+
+    columns = (bars.TextColumn("{task.description}"), bars.BarColumn(), bars.DownloadColumn(), bars.TransferSpeedColumn())
+    with bars.Progress(*columns, console=console, transient=True) as shown:
+
+        @contextlib.contextmanager
+        def one_file(name: str, size: int) -> Iterator[Callable[[int], None]]:
+            task = shown.add_task(name, total=size)
+            yield lambda count: shown.advance(task, count)
+            shown.remove_task(task)
+
+        yield one_file
