@@ -1,0 +1,405 @@
+"""A lane: one of N slots that carry events exactly once.
+
+Owns a consumer whose partitions are assigned by hand and one transactional producer with the lane's static id. Outputs,
+audit record, salts and consumed positions of a batch commit in one transaction. After any doubt the producer is thrown
+away, a new one is initialised (which fences whatever is still on its way), and the committed positions are read again.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
+from mode import Service
+
+from lintas import names
+from lintas.errors import LaneStopped, OffsetLost
+from lintas.settings import Settings
+from schemas.wire.envelope import parse
+from schemas.wire.errors import MalformedEvent
+from streams.audit import AuditWriter, Decided
+from streams.batch import Batch, Partition, SetAside, Slot
+from streams.decide import Plans
+from streams.producer import AnswerLost, OnceProducer, Refused
+from streams.records import InputRecord
+from streams.status import LaneReport, aside_record, now, read_status
+from streams.window import DuplicateWindow, identity
+
+log = logging.getLogger(__name__)
+
+YIELD_EVERY: Final = 100  # events decided between two chances for heartbeats
+STOP_SECONDS: Final = 10.0
+BACKOFF_SECONDS: Final = 0.05
+BACKOFF_STEPS: Final = 5
+FENCED_SECONDS: Final = 1.0
+COUNT_OF_AUDIT_PARTITIONS: Final = 8
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LaneDuties:
+    """What a lane is given by the worker that runs it."""
+
+    settings: Settings
+    options: Mapping[str, Any]  # connection arguments for aiokafka
+    worker: str
+    generation: int
+    lanes: int
+    plans: Callable[[], Plans]  # the catalogue in force, compiled
+    still_mine: Callable[["Lane"], Awaitable[bool]]  # asks the group before the lane fences others
+
+
+class Lane(Service):  # type: ignore[misc]  # mode ships no types
+    """Runs one lane until it is stopped, or crashes the worker where a person must look."""
+
+    def __init__(self, number: int, duties: LaneDuties, **kwargs: Any) -> None:
+        """``number`` is the partition of the control topic that stands for this lane."""
+        super().__init__(**kwargs)
+        self.number = number
+        self._duties = duties
+        self._settings = duties.settings
+        self._closing = asyncio.Event()
+        self._failures = 0
+        self._producer: OnceProducer | None = None
+        self._consumer: AIOKafkaConsumer | None = None
+        self._plans: Plans | None = None
+        self._windows: dict[Partition, DuplicateWindow] = {}
+        self._positions: dict[Partition, int] = {}
+        self._committed_at: dict[Partition, float] = {}
+        self._aside: dict[Slot, SetAside] = {}
+
+    @property
+    def label(self) -> str:
+        """The lane's name in logs."""
+        return f"lane {self.number}"
+
+    async def stop_soon(self) -> None:
+        """Finish the batch under way, then let go of everything; give up after a deadline."""
+        self._closing.set()
+        await self.stop()
+
+    async def on_stop(self) -> None:
+        """Wait for the batch under way: its transaction commits, or its producer is discarded."""
+        self._closing.set()
+
+    @Service.task  # type: ignore[untyped-decorator]  # mode ships no types
+    async def run_lane(self) -> None:
+        """The lane's life: own, run until a doubt, own again."""
+        try:
+            while not self._closing.is_set():
+                try:
+                    if await self._own():
+                        await self._run()
+                    else:
+                        await self._pause(FENCED_SECONDS)
+                except LaneStopped as error:
+                    log.critical("%s", error)
+                    raise
+                except (KafkaError, AnswerLost, TimeoutError, AssertionError) as error:
+                    if isinstance(error, AssertionError) and not (self._producer and self._producer.dead):
+                        raise  # not aiokafka's dying producer: a defect of ours
+                    await self._after_doubt(error)
+        finally:
+            await self._let_go()
+
+    async def _after_doubt(self, error: Exception) -> None:
+        self._failures += 1
+        log.warning("%s: %s; owning it anew", self.label, type(error).__name__)
+        await self._let_go()
+        fenced = type(error).__name__ == "ProducerFenced"
+        backoff = FENCED_SECONDS if fenced else BACKOFF_SECONDS * 2 ** min(self._failures, BACKOFF_STEPS)
+        await self._pause(backoff)
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+
+    async def _let_go(self) -> None:
+        producer, self._producer = self._producer, None
+        consumer, self._consumer = self._consumer, None
+        if producer is not None:
+            await producer.discard()
+        if consumer is not None:
+            with contextlib.suppress(KafkaError, TimeoutError):
+                async with asyncio.timeout(STOP_SECONDS):
+                    await consumer.stop()
+
+    # Owning: fence every earlier owner first, only then read what it committed.
+
+    async def _own(self) -> bool:
+        if not await self._duties.still_mine(self):
+            return False
+        self._producer = OnceProducer(
+            self._duties.options,
+            transactional_id=names.transactional_id(self._duties.generation, self.number),
+            client_id=f"{self._duties.worker}-lane-{self.number}",
+            transaction_timeout_seconds=self._settings.transaction_timeout_seconds,
+        )
+        await self._producer.start()
+        self._consumer = AIOKafkaConsumer(
+            **self._duties.options,
+            client_id=f"{self._duties.worker}-lane-{self.number}",
+            isolation_level="read_committed",
+            auto_offset_reset="none",
+            request_timeout_ms=15_000,
+            max_partition_fetch_bytes=4 * 1024 * 1024,
+        )
+        await self._consumer.start()
+        self._windows.clear()
+        self._positions.clear()
+        self._committed_at.clear()
+        self._plans = None
+        return True
+
+    async def _switch(self, plans: Plans) -> None:
+        """Take up a catalogue: new input partitions, no more of those that are gone; report it."""
+        consumer = self._require_consumer()
+        mine = [
+            partition
+            for partition in plans.partitions()
+            if names.lane_of(*partition, self._duties.lanes) == self.number
+        ]
+        new = [partition for partition in mine if partition not in self._positions]
+        committed = await self._committed(new)
+        for partition in set(self._positions) - set(mine):
+            del self._positions[partition]
+            del self._windows[partition]
+        self._aside = (await read_status(self._duties.options)).aside_in(mine)
+        for partition in new:
+            window = DuplicateWindow(
+                records=self._settings.duplicate_window_records, seconds=self._settings.duplicate_window_seconds
+            )
+            window.restore(committed[partition].metadata, committed[partition].offset)
+            self._windows[partition] = window
+            self._positions[partition] = committed[partition].offset
+            self._committed_at[partition] = time.monotonic()
+        consumer.assign([TopicPartition(*partition) for partition in mine])
+        await self._fill_windows(new)
+        for partition in mine:
+            consumer.seek(TopicPartition(*partition), self._positions[partition])
+        self._plans = plans
+        await self._report(plans)
+        log.info("%s: catalogue %s, %d input partitions", self.label, plans.digest[:12], len(mine))
+
+    async def _committed(self, partitions: Iterable[Partition]) -> dict[Partition, OffsetAndMetadata]:
+        wanted = [TopicPartition(*partition) for partition in partitions]
+        if not wanted:
+            return {}
+        admin = AIOKafkaAdminClient(**self._duties.options)
+        await admin.start()
+        try:
+            found = await admin.list_consumer_group_offsets(names.LANES_OFFSETS_GROUP, partitions=wanted)
+        finally:
+            await admin.close()
+        committed = {}
+        for partition in wanted:
+            position = found.get(partition)
+            if position is None or position.offset < 0:
+                raise OffsetLost(lane=self.number, topic=partition.topic, partition=partition.partition)
+            committed[partition.topic, partition.partition] = position
+        return committed
+
+    async def _fill_windows(self, partitions: Iterable[Partition]) -> None:
+        """Read the records before each committed position again: the windows are a function of them."""
+        consumer = self._require_consumer()
+        wanted = {TopicPartition(*partition): self._positions[partition] for partition in partitions}
+        if not wanted:
+            return
+        beginnings = await consumer.beginning_offsets(list(wanted))
+        pending = set()
+        for partition, position in wanted.items():
+            start = max(beginnings[partition], position - self._settings.duplicate_window_records)
+            if start < position:
+                consumer.seek(partition, start)
+                pending.add(partition)
+        others = [partition for partition in consumer.assignment() if partition not in pending]
+        for partition in others:
+            consumer.seek(partition, self._positions[partition.topic, partition.partition])
+        consumer.pause(*others)
+        while pending and not self._closing.is_set():
+            read = await consumer.getmany(timeout_ms=200)
+            for partition, records in read.items():
+                window = self._windows[partition.topic, partition.partition]
+                for record in records:
+                    if record.offset < wanted[partition]:
+                        _refill(window, record)
+            for partition in list(pending):
+                if await consumer.position(partition) >= wanted[partition]:
+                    pending.discard(partition)
+                    consumer.pause(partition)
+        consumer.resume(*consumer.assignment())
+
+    async def _report(self, plans: Plans) -> None:
+        report = LaneReport(
+            self.number, self._duties.worker, plans.digest, len(self._positions), now().isoformat(timespec="milliseconds")
+        )
+        await self._transact_status([report.as_record()])
+
+    async def _transact_status(self, records: Iterable[tuple[bytes, bytes]]) -> None:
+        producer = self._require_producer()
+        batch = producer.new_batch()
+        for key, value in records:
+            batch.append(timestamp=None, key=key, value=value, headers=[])
+        await producer.transact({TopicPartition(names.LANES_STATUS, 0): [batch]}, {}, names.LANES_OFFSETS_GROUP)
+
+    # Running: read, decide, commit.
+
+    async def _run(self) -> None:
+        consumer = self._require_consumer()
+        while not self._closing.is_set():
+            plans = self._duties.plans()
+            if self._plans is not plans:
+                await self._switch(plans)
+            if not self._positions:
+                await self._pause(self._settings.batch_wait_seconds)
+                continue
+            try:
+                read = await consumer.getmany(
+                    timeout_ms=int(self._settings.batch_wait_seconds * 1000), max_records=self._settings.batch_events
+                )
+            except OffsetOutOfRangeError as error:
+                raise LaneStopped(
+                    lane=self.number,
+                    reason=f"events were deleted before the lane could read them ({error})",
+                    remedy="lengthen the event type's retention; `lintas lanes restore` sets a position that exists.",
+                ) from error
+            if read:
+                await self._carry(plans, read)
+            else:
+                await self._recommit_idle()
+
+    async def _carry(self, plans: Plans, read: Mapping[TopicPartition, list[ConsumerRecord]]) -> None:
+        batch = Batch(plans, self._windows, self._aside, at=now())
+        count = 0
+        for records in read.values():
+            for record in records:
+                batch.add(_input_record(record))
+                count += 1
+                if count % YIELD_EVERY == 0:
+                    await asyncio.sleep(0)
+        try:
+            await self._commit(plans, batch)
+        except Refused as refused:
+            await self._set_aside(batch, refused)
+            return
+        self._failures = 0
+        self._positions.update(batch.next_offsets)
+        self._committed_at.update(dict.fromkeys(batch.next_offsets, time.monotonic()))
+
+    async def _commit(self, plans: Plans, batch: Batch) -> None:
+        producer = self._require_producer()
+        outputs = {
+            TopicPartition(*partition): _filled(
+                producer, ((record.key, record.value, record.headers) for record in records)
+            )
+            for partition, records in batch.outputs.items()
+        }
+        place = self.number % COUNT_OF_AUDIT_PARTITIONS
+        key = f"lane-{self.number}".encode()
+        decided = Decided(
+            batch.id, self._duties.generation, self.number, self._duties.worker, plans.digest, batch.at
+        )
+        audit = AuditWriter(plans.snapshot.audit_schema.id).records(decided, list(batch.decided.values()))
+        outputs[TopicPartition(names.AUDIT_DECISIONS, place)] = _filled(producer, ((key, value, []) for value in audit))
+        outputs[TopicPartition(names.AUDIT_SALTS, place)] = _filled(
+            producer, [(batch.id.encode(), json.dumps({"seed": batch.seed.hex()}).encode(), [])]
+        )
+        await producer.transact(
+            outputs,
+            {
+                TopicPartition(*partition): OffsetAndMetadata(offset, self._windows[partition].metadata(offset))
+                for partition, offset in batch.next_offsets.items()
+            },
+            names.LANES_OFFSETS_GROUP,
+        )
+
+    async def _set_aside(self, batch: Batch, refused: Refused) -> None:
+        """A consumer's topics do not take its events: its events wait from here, everybody else goes on."""
+        records = []
+        for (topic, number), reason in refused.reasons.items():
+            slots: set[Slot] = set()
+            for output, sources in batch.sources.items():
+                if output[0] == topic and number in (None, output[1]):
+                    slots |= sources
+            if not slots:
+                raise LaneStopped(
+                    lane=self.number,
+                    reason=f"{topic} refuses records of the bus itself: {reason}",
+                    remedy="see the broker's log; `lintas catalogue apply` creates topics that are missing.",
+                )
+            for slot in slots:
+                why = SetAside(batch.first_offsets[slot[1:]], f"{topic}: {reason}", batch.at.isoformat(timespec="milliseconds"))
+                records.append(aside_record(slot, why))
+                log.error(
+                    "%s: agreement %s is set aside in %s [%d] from offset %d: %s refuses records: %s",
+                    self.label, *slot, why.from_offset, topic, reason,
+                )
+        await self._let_go()
+        if await self._own():
+            await self._transact_status(records)
+
+    async def _recommit_idle(self) -> None:
+        """Commit unchanged positions anew before the brokers forget them."""
+        due = time.monotonic() - self._settings.idle_recommit_seconds
+        idle = [partition for partition, at in self._committed_at.items() if at < due]
+        if not idle:
+            return
+        await self._require_producer().transact(
+            {},
+            {
+                TopicPartition(*partition): OffsetAndMetadata(
+                    self._positions[partition], self._windows[partition].metadata(self._positions[partition])
+                )
+                for partition in idle
+            },
+            names.LANES_OFFSETS_GROUP,
+        )
+        self._committed_at.update(dict.fromkeys(idle, time.monotonic()))
+
+    def _require_producer(self) -> OnceProducer:
+        assert self._producer is not None, "the lane is not owned"
+        return self._producer
+
+    def _require_consumer(self) -> AIOKafkaConsumer:
+        assert self._consumer is not None, "the lane is not owned"
+        return self._consumer
+
+
+def _refill(window: DuplicateWindow, record: ConsumerRecord) -> None:
+    if window.is_malformed(record.offset):
+        return
+    try:
+        envelope = parse(record.headers, record.value)
+    except MalformedEvent:
+        return  # malformed long ago, and out of reach of the committed position's metadata
+    window.is_repeat(record.offset, record.timestamp, identity(envelope.source, envelope.id))
+
+
+def _input_record(record: ConsumerRecord) -> InputRecord:
+    return InputRecord(
+        record.topic,
+        record.partition,
+        record.offset,
+        record.timestamp,
+        record.key,
+        record.value,
+        record.headers,
+    )
+
+
+def _filled(producer: OnceProducer, records: Iterable[tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]]) -> list[Any]:
+    """Record batches holding ``records`` in order, each below the topics' limit."""
+    batches = [producer.new_batch()]
+    for key, value, headers in records:
+        if batches[-1].append(timestamp=None, key=key, value=value, headers=headers) is None:
+            batches.append(producer.new_batch())
+            batches[-1].append(timestamp=None, key=key, value=value, headers=headers)
+    return batches

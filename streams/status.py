@@ -1,0 +1,103 @@
+"""What lanes report on the compacted topic ``lintas.lanes.status``: which catalogue they run, whom they set aside.
+
+Written inside the lanes' transactions, so a fenced lane reports nothing; read whole, since it stays small.
+"""
+
+import asyncio
+import dataclasses
+import datetime as dt
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from lintas import names
+from streams.batch import Partition, SetAside, Slot
+
+READ_DEADLINE_SECONDS = 30.0
+_LANE = "lane/"
+_ASIDE = "aside/"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LaneReport:
+    """What one lane said last."""
+
+    lane: int
+    worker: str
+    catalogue: str  # digest
+    partitions: int  # how many input partitions it serves
+    at: str  # ISO 8601
+
+    def as_record(self) -> tuple[bytes, bytes]:
+        """Key and value on the status topic."""
+        return f"{_LANE}{self.lane}".encode(), json.dumps(dataclasses.asdict(self)).encode()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LanesStatus:
+    """The status topic, read."""
+
+    lanes: Mapping[int, LaneReport]
+    aside: Mapping[Slot, SetAside]
+
+    @classmethod
+    def from_records(cls, records: Mapping[bytes, bytes]) -> Self:
+        """Read the latest value of every key."""
+        lanes, aside = {}, {}
+        for key, value in records.items():
+            text = key.decode()
+            if text.startswith(_LANE):
+                report = LaneReport(**json.loads(value))
+                lanes[report.lane] = report
+            elif text.startswith(_ASIDE):
+                agreement, topic, partition = text.removeprefix(_ASIDE).split("/")
+                aside[agreement, topic, int(partition)] = SetAside(**json.loads(value))
+        return cls(lanes, aside)
+
+    def aside_in(self, partitions: Iterable[Partition]) -> dict[Slot, SetAside]:
+        """The agreements set aside in some input partitions."""
+        wanted = set(partitions)
+        return {slot: why for slot, why in self.aside.items() if slot[1:] in wanted}
+
+
+def aside_record(slot: Slot, why: SetAside) -> tuple[bytes, bytes]:
+    """Key and value on the status topic of an agreement that is set aside."""
+    agreement, topic, partition = slot
+    return f"{_ASIDE}{agreement}/{topic}/{partition}".encode(), json.dumps(why.as_json()).encode()
+
+
+def now() -> dt.datetime:
+    """The present moment, in whole milliseconds as records carry it."""
+    moment = dt.datetime.now(dt.UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+async def read_status(options: Mapping[str, Any]) -> LanesStatus:
+    """Read the status topic to its end.
+
+    ``options`` are connection arguments for aiokafka.
+
+    Raises:
+        TimeoutError: a transaction on the topic stayed open for too long.
+        KafkaError: the brokers cannot be asked.
+    """
+    partition = TopicPartition(names.LANES_STATUS, 0)
+    records: dict[bytes, bytes] = {}
+    consumer = AIOKafkaConsumer(**options, isolation_level="read_committed", auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        consumer.assign([partition])
+        await consumer.seek_to_beginning(partition)
+        async with asyncio.timeout(READ_DEADLINE_SECONDS):
+            end = (await consumer.end_offsets([partition]))[partition]
+            while await consumer.position(partition) < end:
+                for record in (await consumer.getmany(partition, timeout_ms=100)).get(partition, []):
+                    if record.value is None:
+                        records.pop(record.key, None)
+                    else:
+                        records[record.key] = record.value
+    finally:
+        await consumer.stop()
+    return LanesStatus.from_records(records)
