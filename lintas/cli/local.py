@@ -19,22 +19,28 @@ if TYPE_CHECKING:
     from lintas.local.state import BusState
 
 _OUTPUT = click.option(
-    "-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True, help="for whom"
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="for whom",
 )
 _COLOURS = {"running": "green", "OK": "green", "failed": "red", "FAIL": "red", "stopped": "red"}
 
 
 @click.command()
 @click.option("-d", "--detach", is_flag=True, help="return when everything runs, and leave it running")
-@click.option("--only-servers", is_flag=True, help="Kafka, registry and PostgreSQL, none of the bus's own programs")
+@click.option(
+    "--only-servers", is_flag=True, help="Kafka, registry and PostgreSQL, none of the bus's own programs"
+)
 def up(*, detach: bool, only_servers: bool) -> None:
     """Start the bus on this machine.
 
-    Starts Apache Kafka, the schema registry, PostgreSQL and the bus's programs on loopback, with data, logs and
-    secrets below LINTAS_HOME, and keeps them running. Ctrl-C stops everything. The first start downloads 210 MB.
+    Starts Apache Kafka, the schema registry, PostgreSQL and the bus's programs on loopback, with data, logs
+    and secrets below LINTAS_HOME, and keeps them running. Ctrl-C stops everything. The first start downloads
+    210 MB.
     """
-    from lintas.local.programs import PROGRAMS  # noqa: PLC0415  commands import what they use when they run
-
     bus = _bus(only_servers=only_servers)
     err = Console(stderr=True)
     with _downloads(err) as progress:
@@ -93,14 +99,16 @@ def status(ctx: click.Context, *, output: str) -> None:
 @_OUTPUT
 @click.pass_context
 def doctor(ctx: click.Context, *, output: str) -> None:
-    """Check whether this machine can run the bus, and say how to mend what is wrong; exit 1 if something is."""
+    """Check whether this machine can run the bus and how to mend what is wrong; exit 1 if it cannot."""
     from lintas.local.doctor import examine  # noqa: PLC0415  commands import what they use when they run
 
     findings = examine(Settings().home)
     if output == "json":
         click.echo(json.dumps([finding.model_dump() for finding in findings], indent=1))
     else:
-        table = Table("check", "result", "found", "how to mend it", box=None, pad_edge=False, header_style="bold")
+        table = Table(
+            "check", "result", "found", "how to mend it", box=None, pad_edge=False, header_style="bold"
+        )
         for finding in findings:
             table.add_row(finding.check, _coloured(finding.result), finding.found, finding.remedy)
         Console().print(table)
@@ -117,13 +125,19 @@ def _bus(*, only_servers: bool = True) -> "LocalBus":
 def _welcome(settings: Settings, bus: "LocalBus") -> None:
     console = Console()
     console.print(_parts_table(bus.status()))
-    console.print(f"Kafka {settings.bootstrap_servers}, registry {settings.registry_url}, home {bus.home.path}")
+    for what, where in (
+        ("Kafka", settings.bootstrap_servers),
+        ("registry", settings.registry_url),
+        ("logs", bus.home.path / "logs"),
+        ("credentials", settings.secrets),
+    ):
+        console.print(f"{what:12}{where}", soft_wrap=True, highlight=False)
 
 
 def _parts_table(found: "BusState") -> Table:
     from lintas.local.state import now  # noqa: PLC0415  commands import what they use when they run
 
-    table = Table("part", "state", "pid", "port", "up for", "restarts", "log", box=None, pad_edge=False)
+    table = Table("part", "state", "pid", "port", "up for", "restarts", box=None, pad_edge=False)
     for part in found.parts:
         table.add_row(
             part.name,
@@ -132,7 +146,6 @@ def _parts_table(found: "BusState") -> Table:
             str(part.port or ""),
             str(now() - part.since) if part.since else "",
             str(part.restarts),
-            str(part.log),
         )
     return table
 
@@ -146,7 +159,12 @@ def _downloads(console: Console) -> Iterator["Progress"]:
     """One progress bar for each file that is being downloaded, shown only while there are any."""
     from rich import progress as bars  # noqa: PLC0415  needed at the first start only
 
-    columns = (bars.TextColumn("{task.description}"), bars.BarColumn(), bars.DownloadColumn(), bars.TransferSpeedColumn())
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.DownloadColumn(),
+        bars.TransferSpeedColumn(),
+    )
     with bars.Progress(*columns, console=console, transient=True) as shown:
 
         @contextlib.contextmanager

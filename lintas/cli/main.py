@@ -64,8 +64,8 @@ class Nouns(click.Group):
 def main() -> None:
     """The event bus between government agencies.
 
-    An agency publishes an event once; every system that an agreement entitles to it receives exactly the fields that
-    the agreement releases, exactly once, in order, with evidence.
+    An agency publishes an event once; every system that an agreement entitles to it receives exactly the
+    fields that the agreement releases, exactly once, in order, with evidence.
 
     LINTAS_HOME (default .lintas) is the folder of the local bus; LINTAS_* settings point at another one.
     """

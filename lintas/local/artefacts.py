@@ -51,7 +51,7 @@ class Fetcher(Protocol):
     """Brings one artefact."""
 
     def __call__(self, artefact: Artefact, folder: Path, progress: Progress | None) -> Path:
-        """Download into ``folder`` and return the file; called from several threads. Any error ends the start."""
+        """Download into ``folder`` and return the file; called from several threads. Any error is final."""
 
 
 def locked(part: str) -> list[Artefact]:
@@ -83,8 +83,8 @@ def fetch_with_jgo(artefact: Artefact, folder: Path, progress: Progress | None) 
 class Cache:
     """Verified artefacts on disk.
 
-    A file is hashed when it arrives and whenever its size or time of change differs from what was noted then; a file
-    that does not match is thrown away and fetched anew.
+    A file is hashed when it arrives and whenever its size or time of change differs from what was noted then;
+    a file that does not match is thrown away and fetched anew.
     """
 
     def __init__(self, folder: Path | None = None, fetcher: Fetcher = fetch_with_jgo) -> None:
@@ -148,11 +148,12 @@ class Cache:
         target = self.folder / artefact.path
         target.unlink(missing_ok=True)
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            where = artefact.coordinates
             try:
                 arrived = self._fetcher(artefact, Path(folder), progress)
             except Exception as error:
                 raise LocalBusError(
-                    reason=f"{artefact.coordinates} could not be downloaded ({type(error).__name__})",
+                    reason=f"{where} could not be downloaded ({type(error).__name__}: {str(error)[:200]})",
                     remedy="check the network and proxy settings (HTTPS_PROXY); what has arrived is kept.",
                 ) from error
             found = _sha256(arrived)

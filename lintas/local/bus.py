@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import signal
 import subprocess
@@ -27,7 +28,7 @@ from lintas.settings import Settings
 
 _PORT_ATTEMPTS = 3
 _STOP_SECONDS = 60.0
-
+_ADDRESSES = ("bootstrap_servers", "registry_url", "postgres_dsn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +88,11 @@ class LocalBus:
             LocalBusError: a file could not be fetched.
         """
         self._cache.ensure([*locked(kafka.NAME), *locked(registry.NAME)], progress)
-        self._cache.unpacked(*locked(registry.NAME))
+        self._cache.unpacked(locked(registry.NAME)[0])
 
-    def run(self, ready: Callable[[Settings], None], *, until_input_ends: bool = False) -> signal.Signals | None:
+    def run(
+        self, ready: Callable[[Settings], None], *, until_input_ends: bool = False
+    ) -> signal.Signals | None:
         """Run the bus in this process until it is told to stop (SIGINT, SIGTERM, SIGHUP).
 
         Args:
@@ -116,7 +119,7 @@ class LocalBus:
         """Run the bus in a process of its own and return when everything runs.
 
         Args:
-            outlive: whether the bus goes on when this process ends; if not, it stops then, however this process ends.
+            outlive: whether the bus goes on when this process ends; if not, it stops however that happens.
 
         Raises:
             BusAlreadyRunning: another supervisor runs in this home.
@@ -127,7 +130,13 @@ class LocalBus:
         logs.rotate(log)
         with log.open("a") as messages:
             self._background = subprocess.Popen(
-                [sys.executable, "-m", "lintas.local", self.to_json(), *([] if outlive else ["--until-input-ends"])],
+                [
+                    sys.executable,
+                    "-m",
+                    "lintas.local",
+                    self.to_json(),
+                    *([] if outlive else ["--until-input-ends"]),
+                ],
                 stdin=subprocess.DEVNULL if outlive else subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=messages,
@@ -139,7 +148,9 @@ class LocalBus:
             answer = answers.readline()
         if not answer:
             self._reap()
-            raise LocalBusError(reason=f"the supervisor ended at once:\n{logs.tail(log)}", remedy=f"see {log}.")
+            raise LocalBusError(
+                reason=f"the supervisor ended at once:\n{logs.tail(log)}", remedy=f"see {log}."
+            )
         report: dict[str, Any] = json.loads(answer)
         if "error" in report:
             self._reap()
@@ -238,21 +249,22 @@ class LocalBus:
         return asked.signal
 
     async def _start_servers(self, supervisor: Supervisor, chosen: ports.Ports) -> Settings:
-        addresses = {
-            "bootstrap_servers": f"{ports.LOOPBACK}:{chosen.kafka}",
-            "registry_url": registry.url(chosen),
-            "postgres_dsn": postgres.dsn(self.home, chosen),
-        }
-        settings = Settings(home=self.home.path, **addresses)
+        settings = Settings(
+            home=self.home.path,
+            bootstrap_servers=f"{ports.LOOPBACK}:{chosen.kafka}",
+            registry_url=registry.url(chosen),
+            postgres_dsn=postgres.dsn(self.home, chosen),
+        )
         _readdress_credentials(settings)
         await supervisor.start(self._servers(settings, chosen))
-        write_private(self.home.addresses, json.dumps(addresses, indent=1) + "\n")
+        addresses = settings.model_dump_json(include=set(_ADDRESSES), indent=1)
+        write_private(self.home.addresses, addresses + "\n")
         return settings
 
     def _servers(self, settings: Settings, chosen: ports.Ports) -> list[Part]:
         fast = self._options.fast_start
         jars = self._cache.ensure(locked(kafka.NAME))
-        program = self._cache.unpacked(*locked(registry.NAME))
+        program = self._cache.unpacked(locked(registry.NAME)[0])
         overrides = self._options.kafka_overrides
         return [
             kafka.part(self.home, settings, chosen, jars, overrides=overrides, fast_start=fast),
@@ -292,7 +304,7 @@ class _Stop:
         self._asked.set()
 
     def _on_input(self) -> None:
-        if not sys.stdin.buffer.read1(1024):  # type: ignore[attr-defined]  standard input is buffered
+        if not os.read(sys.stdin.fileno(), 1024):
             asyncio.get_running_loop().remove_reader(sys.stdin)
             self._asked.set()
 

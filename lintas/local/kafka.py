@@ -1,4 +1,4 @@
-"""Apache Kafka as one node: broker and controller (KRaft) in one process, passwords and ACLs from the first start."""
+"""Apache Kafka as one node: broker and controller in one process, passwords and ACLs from the first start."""
 
 import base64
 import subprocess
@@ -97,13 +97,19 @@ def part(
         )
         with log.open("a") as errors:  # its ordinary output shows what is stored of the password
             done = subprocess.run(
-                command, env=jre.environment(), stdout=subprocess.DEVNULL, stderr=errors, timeout=60, check=False
+                command,
+                env=jre.environment(),
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                timeout=60,
+                check=False,
             )
         arguments.unlink()
         if done.returncode:
             formatted.unlink(missing_ok=True)
             raise LocalBusError(
-                reason=f"Kafka's disk could not be formatted (exit code {done.returncode})", remedy=f"see {log}."
+                reason=f"Kafka's disk could not be formatted (exit code {done.returncode})",
+                remedy=f"see {log}.",
             )
 
     return Part(
@@ -119,7 +125,9 @@ def part(
 
 async def _ready(settings: Settings) -> bool:
     """Whether the administrator can log in and sees the broker."""
-    admin = AIOKafkaAdminClient(request_timeout_ms=2_000, **credentials.aiokafka_options(settings, names.ADMIN))
+    admin = AIOKafkaAdminClient(
+        request_timeout_ms=2_000, **credentials.aiokafka_options(settings, names.ADMIN)
+    )
     try:
         await admin.start()
         cluster = await admin.describe_cluster()
@@ -150,7 +158,7 @@ def _properties(ports: Ports, data: Path, admin_password: str, controller_passwo
         "listener.name.client.scram-sha-512.sasl.jaas.config": (
             f'{_SCRAM} required username="{names.ADMIN}" password="{admin_password}";'
         ),
-        # the controller cannot look passwords up before it runs, so its listener has one fixed user of its own
+        # the controller cannot look passwords up before it runs, so its listener has one fixed user
         "controller.listener.names": "CONTROLLER",
         "sasl.mechanism.controller.protocol": "PLAIN",
         "listener.name.controller.sasl.enabled.mechanisms": "PLAIN",

@@ -1,7 +1,7 @@
 """Become a server: die with the supervisor, and as root step down to an ordinary user first.
 
-Run as a script by its path, with the standard library only, because it stands between the supervisor and each of its
-children: ``python -I -S launch.py --parent PID --signal N [--user UID GID [--enter]] -- COMMAND...``.
+Run as a script by its path, with the standard library only, because it stands between the supervisor and each
+of its children: ``python -I -S launch.py --parent PID --signal N [--user UID GID [--enter]] -- COMMAND...``.
 """
 
 import argparse
@@ -23,8 +23,8 @@ def become(uid: int, gid: int, *, enter: bool) -> None:
     Args:
         uid: user to become.
         gid: group to become.
-        enter: keep one privilege of root, to pass folders that are closed to others (CAP_DAC_OVERRIDE): PostgreSQL
-            refuses to run as root, but its files may lie below root's own home.
+        enter: keep one privilege of root, to pass folders that are closed to others (CAP_DAC_OVERRIDE):
+            PostgreSQL refuses to run as root, but its files may lie below root's own home.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     if enter:
@@ -35,10 +35,12 @@ def become(uid: int, gid: int, *, enter: bool) -> None:
     if enter:
         header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
         mask = 1 << _CAP_DAC_OVERRIDE
-        sets = (ctypes.c_uint32 * 6)(mask, mask, mask, 0, 0, 0)  # effective, permitted, inheritable: low, then high
+        sets = (ctypes.c_uint32 * 6)(
+            mask, mask, mask, 0, 0, 0
+        )  # effective, permitted, inheritable: low, then high
         libc.capset(header, sets)
         libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE, 0, 0)
-        # where the container withholds the privilege, the server's own message says which folder it cannot enter
+        # where the container withholds it, the server's own message says which folder it cannot enter
 
 
 def main() -> None:

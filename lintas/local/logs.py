@@ -10,7 +10,7 @@ _KEEP = 3
 def rotate(log: Path) -> None:
     """Move a log that has grown too large aside and empty it.
 
-    The part goes on writing: it appends to the same file, which is why the file is copied and cut, not renamed.
+    The part goes on appending to the same file, which is why the file is copied and cut, not renamed.
     """
     if not log.exists() or log.stat().st_size < MAX_BYTES:
         return

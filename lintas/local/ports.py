@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
+from typing import Self
 
 LOOPBACK = "127.0.0.1"
 # below the range from which systems take ports of outgoing connections, above the well-known ones
@@ -32,7 +33,7 @@ class Ports:
 class Reservation:
     """Ports claimed among all local buses of this machine, until closed.
 
-    A port is claimed by a name in Linux's abstract socket namespace: seen by all users, gone with the process, and
+    A claim is a name in Linux's abstract socket namespace: seen by all users, gone with the process, and
     without touching the port itself, so that the server can bind it.
     """
 
@@ -54,7 +55,7 @@ class Reservation:
         self._claims.append(claim)
         return True
 
-    def __enter__(self) -> "Reservation":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -70,7 +71,9 @@ class Reservation:
 def is_free(port: int) -> bool:
     """Whether a server could listen on the port of the loopback address now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: old connections do not matter
+        probe.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # as servers do: old connections do not matter
         try:
             probe.bind((LOOPBACK, port))
         except OSError:
@@ -79,13 +82,15 @@ def is_free(port: int) -> bool:
 
 
 def choose(remembered: Path, reservation: Reservation) -> Ports:
-    """Choose and claim a port for each listener: the one of last time, else the usual one, else a spare one."""
+    """Choose and claim a port for each listener: that of last time, else the usual one, else a spare."""
     last: dict[str, int] = {}
     with contextlib.suppress(FileNotFoundError, ValueError):
         last = json.loads(remembered.read_text())
     chosen = {
         field.name: next(
-            port for port in _candidates(last.get(field.name), int(str(field.default))) if reservation.claim(port)
+            port
+            for port in _candidates(last.get(field.name), int(str(field.default)))
+            if reservation.claim(port)
         )
         for field in fields(Ports)
     }

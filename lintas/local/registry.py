@@ -1,4 +1,4 @@
-"""Apicurio Registry with its storage in an H2 file: Confluent's API, ids that survive restarts and kill -9."""
+"""Apicurio Registry with its storage in an H2 file: Confluent's API, ids that survive kill -9."""
 
 from pathlib import Path
 
@@ -23,7 +23,9 @@ def part(home: Home, ports: Ports, program: Path, *, fast_start: bool) -> Part:
     machine = jre.options(_HEAP_MB, home.folder("tmp"), fast_start=fast_start)
     return Part(
         name=NAME,
-        argv=jre.command(home.config(NAME) / "java.args", [*machine, "-jar", str(program / "quarkus-run.jar")]),
+        argv=jre.command(
+            home.config(NAME) / "java.args", [*machine, "-jar", str(program / "quarkus-run.jar")]
+        ),
         env=jre.environment()
         | {
             "APICURIO_STORAGE_KIND": "sql",

@@ -1,4 +1,4 @@
-"""What a supervisor writes down about itself and its parts, and how others judge whether that is still true."""
+"""What a supervisor writes down about itself and its parts, and how to tell if it is still true."""
 
 import contextlib
 import fcntl
@@ -85,7 +85,7 @@ def now() -> datetime:
 
 @contextlib.contextmanager
 def ownership(home: Home) -> Iterator[None]:
-    """Own the home as its only supervisor; the system takes the ownership back when this process ends, however.
+    """Own the home as its only supervisor; the ownership ends with this process, however it ends.
 
     Raises:
         BusAlreadyRunning: another supervisor owns it.
