@@ -17,9 +17,6 @@ from lintas.settings import Settings
 def main() -> int:
     """Run the bus that the first argument describes."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-    logging.getLogger("aiokafka").setLevel(
-        logging.CRITICAL
-    )  # it is asked before it can answer, over and over
     answered = False
 
     def answer(**report: Any) -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import logging
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -106,8 +108,11 @@ class LocalBus:
             BusAlreadyRunning: another supervisor runs in this home.
             PartFailed: a part failed for good; everything is stopped.
         """
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # Kafka is asked again until it answers
+        self.home.make()
         with state.ownership(self.home):
             state.clean(self.home)
+            shutil.rmtree(self.home.temporary)
             self.download()
             try:
                 return asyncio.run(self._supervise(ready, until_input_ends=until_input_ends))
@@ -125,6 +130,7 @@ class LocalBus:
             BusAlreadyRunning: another supervisor runs in this home.
             PartFailed: a part did not come up.
         """
+        self.home.make()
         self.download()
         log = self.home.log("supervisor")
         logs.rotate(log)

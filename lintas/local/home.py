@@ -1,5 +1,6 @@
 """The folder of one local bus: where each of its files lives."""
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +56,27 @@ class Home:
     def secrets(self) -> Path:
         """Secrets of the parts themselves; credentials of principals are ``Settings.secrets``."""
         return self.folder("secrets")
+
+    @property
+    def temporary(self) -> Path:
+        """Temporary files of the servers, emptied at each start."""
+        return self.folder("tmp")
+
+    def make(self) -> None:
+        """Create the folder.
+
+        Raises:
+            LocalBusError: it cannot be created or written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as error:
+            raise LocalBusError(
+                reason=f"{self.path} cannot be written ({error.strerror})",
+                remedy="choose a folder of your own (LINTAS_HOME).",
+            ) from None
 
     def log(self, part: str) -> Path:
         """The log file of a part."""

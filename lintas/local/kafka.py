@@ -1,6 +1,7 @@
 """Apache Kafka as one node: broker and controller in one process, passwords and ACLs from the first start."""
 
 import base64
+import shutil
 import subprocess
 import uuid
 from collections.abc import Mapping, Sequence
@@ -58,7 +59,7 @@ def part(
         overrides: broker settings that replace or add to ours.
         fast_start: start sooner, run slower.
     """
-    config, data = home.config(NAME), home.data(NAME)
+    config, data, draft = home.config(NAME), home.data(NAME), home.path / "data" / "kafka-draft"
     log4j, properties = config / "log4j2.properties", config / "server.properties"
     formatted = data / "meta.properties"
     if formatted.exists() and not credentials.path_of(settings, names.ADMIN).exists():
@@ -70,47 +71,42 @@ def part(
     admin = credentials.create(settings, names.ADMIN)
     controller = secret(home.secrets / "kafka-controller")
     log4j.write_text(_LOG4J)
-    values = _properties(ports, data, admin.password, controller) | dict(overrides)
-    credentials.write_private(properties, "".join(f"{name}={value}\n" for name, value in values.items()))
+    values = _properties(ports, admin.password, controller) | dict(overrides)
+    _write(properties, values | {"log.dirs": str(data)})
 
     machine = [
         "-cp",
         ":".join(map(str, jars)),
         f"-Dlog4j2.configurationFile={log4j}",
-        *jre.options(_HEAP_MB, home.folder("tmp"), fast_start=fast_start),
+        *jre.options(_HEAP_MB, home.temporary, fast_start=fast_start),
     ]
     log = home.log(NAME)
 
     def format_disk() -> None:
         if formatted.exists():
             return
-        arguments = config / "format.args"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+        arguments, draft_properties = config / "format.args", config / "format.properties"
+        _write(draft_properties, values | {"log.dirs": str(draft)})
         scram = f"{credentials.SASL_MECHANISM}=[name={admin.principal},password={admin.password}]"
-        command = jre.command(
-            arguments,
-            [
-                *machine,
-                *jre.FAST_START,
-                *("kafka.tools.StorageTool", "format", "--standalone", "--ignore-formatted"),
-                *("--cluster-id", _cluster_id(), "--config", str(properties), "--add-scram", scram),
-            ],
-        )
-        with log.open("a") as errors:  # its ordinary output shows what is stored of the password
-            done = subprocess.run(
-                command,
-                env=jre.environment(),
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-                timeout=60,
-                check=False,
-            )
-        arguments.unlink()
-        if done.returncode:
-            formatted.unlink(missing_ok=True)
-            raise LocalBusError(
-                reason=f"Kafka's disk could not be formatted (exit code {done.returncode})",
-                remedy=f"see {log}.",
-            )
+        tool = ["kafka.tools.StorageTool", "format", "--standalone", "--cluster-id", _cluster_id()]
+        tool += ["--config", str(draft_properties), "--add-scram", scram]
+        command = jre.command(arguments, [*machine, *jre.FAST_START, *tool])
+        try:
+            with log.open("a") as errors:  # its ordinary output shows what is stored of the password
+                subprocess.run(
+                    command,
+                    env=jre.environment(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=errors,
+                    timeout=60,
+                    check=True,
+                )
+        finally:
+            arguments.unlink()
+            draft_properties.unlink()
+        draft.rename(data)  # whole or not at all
 
     return Part(
         name=NAME,
@@ -142,12 +138,15 @@ def _cluster_id() -> str:
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "0")
 
 
-def _properties(ports: Ports, data: Path, admin_password: str, controller_password: str) -> dict[str, str]:
+def _write(file: Path, properties: Mapping[str, str]) -> None:
+    credentials.write_private(file, "".join(f"{name}={value}\n" for name, value in properties.items()))
+
+
+def _properties(ports: Ports, admin_password: str, controller_password: str) -> dict[str, str]:
     controller = f"{LOOPBACK}:{ports.kafka_controller}"
     return {
         "process.roles": "broker,controller",
         "node.id": "1",
-        "log.dirs": str(data),
         "controller.quorum.bootstrap.servers": controller,
         "listeners": f"CLIENT://{LOOPBACK}:{ports.kafka},CONTROLLER://{controller}",
         "advertised.listeners": f"CLIENT://{LOOPBACK}:{ports.kafka},CONTROLLER://{controller}",

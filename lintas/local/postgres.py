@@ -10,6 +10,8 @@ import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
+import psutil
+
 from lintas.errors import LocalBusError
 from lintas.local.home import Home
 from lintas.local.jre import environment
@@ -36,9 +38,7 @@ def part(home: Home, ports: Ports) -> Part:
 
     def create_cluster() -> None:
         if (data / "PG_VERSION").exists():
-            (data / "postmaster.pid").unlink(
-                missing_ok=True
-            )  # whoever wrote it is gone: leftovers were cleaned
+            _forget_dead_server(data)
             return
         _create_cluster(home, binaries, data, user)
 
@@ -77,6 +77,18 @@ def version() -> str:
     return subprocess.run(
         command, env=environment(), capture_output=True, text=True, timeout=30, check=True
     ).stdout.strip()
+
+
+def _forget_dead_server(data: Path) -> None:
+    """Remove the mark of a killed server, whose process number may be another program's by now.
+
+    While any of its processes lives (all have the data as working folder), the mark stays and keeps a second
+    server from writing beside them.
+    """
+    for process in psutil.process_iter(["name", "cwd"]):
+        if process.info["name"] == "postgres" and process.info["cwd"] == str(data):
+            return
+    (data / "postmaster.pid").unlink(missing_ok=True)
 
 
 def _create_cluster(home: Home, binaries: Path, data: Path, user: User | None) -> None:

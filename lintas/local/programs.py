@@ -19,8 +19,8 @@ _SERVERS_OF_ANOTHER_BUS = (
 class Program:
     """One verb of the command line, run as a service.
 
-    ``attempts`` is how often it may fail in a row before the bus stops; None tries for ever, for programs that
-    cannot work before the catalogue names them.
+    ``attempts`` is how often it may fail in a row before the bus stops; None tries for ever, for programs
+    that cannot work before the catalogue names them.
     """
 
     name: str

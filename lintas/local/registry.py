@@ -20,7 +20,7 @@ def url(ports: Ports) -> str:
 
 def part(home: Home, ports: Ports, program: Path, *, fast_start: bool) -> Part:
     """The registry, to be run in ``home`` from the unpacked distribution in ``program``."""
-    machine = jre.options(_HEAP_MB, home.folder("tmp"), fast_start=fast_start)
+    machine = jre.options(_HEAP_MB, home.temporary, fast_start=fast_start)
     return Part(
         name=NAME,
         argv=jre.command(

@@ -5,9 +5,11 @@ import contextlib
 import logging
 import os
 import signal
+import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime
+from typing import Any
 
 import psutil
 
@@ -57,10 +59,11 @@ class Supervised:
             PartFailed: it ended, or did not serve in time.
         """
         logs.rotate(self.part.log)
-        await asyncio.to_thread(self.part.prepare)
-        if self._stopping:
-            return
-        await self._spawn()
+        try:
+            await _finish(asyncio.to_thread(self.part.prepare))
+        except (OSError, subprocess.SubprocessError) as error:
+            raise self._failed(f"could not be prepared: {error}") from error
+        await _finish(self._spawn())
         assert self._process is not None
         deadline = time.monotonic() + self.part.start_seconds
         while not await self._serves():
@@ -83,6 +86,7 @@ class Supervised:
             code = await self._process.wait()
             if self._stopping:
                 return
+            await self._end_process()  # what it started and left behind
             if time.monotonic() - served_since > _STEADY_SECONDS:
                 failures = 0
             reason = _ended(code)
@@ -228,6 +232,16 @@ class Supervisor:
 
     def _changed(self) -> None:
         self._on_change([one.describe() for one in self._parts])
+
+
+async def _finish(work: Coroutine[Any, Any, None]) -> None:
+    """Wait for work that must not be left half done: a cancellation takes effect after it."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
 
 
 async def _rotate_for_ever(parts: list[Part]) -> None:
