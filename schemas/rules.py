@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_serializer
 
 AvroType = Any  # str | dict | list: an Avro schema as parsed JSON
 Pseudonymise = Callable[[bytes], str]
@@ -27,6 +27,16 @@ class ReleaseRule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: ClassVar[str]
+
+    @model_serializer(mode="plain")
+    def as_written(self) -> str | dict[str, Any]:
+        """The rule as a steward writes it, settings that have their default left out."""
+        settings = {
+            name: value
+            for name, value in self.__dict__.items()
+            if value != type(self).model_fields[name].default
+        }
+        return {self.name: settings} if settings else self.name
 
     @abstractmethod
     def released_type(self, avro_type: AvroType) -> AvroType:

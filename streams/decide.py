@@ -143,7 +143,6 @@ class AgreementPlan:
             classification=self._classification,
             publisher=event.publisher,
             channel=self._channel,
-            released_schema_uri=None,
             pseudonymise=self._pseudonymise,
         )
         data = self._releaser(event.data, self._pseudonymise)
