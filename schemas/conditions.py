@@ -2,7 +2,7 @@
 
 Fields are declared one by one under their dotted names, so that CEL's own checker refuses unknown names and wrong types
 with line and column. CEL's nullable types cannot be evaluated in this binding: an expression is checked with them and
-evaluated with what is null declared as dynamic, the rest with its type. Inside lists and maps, dates are texts and field
+evaluated with what may be null declared as dynamic. Inside lists and maps, dates are texts and field
 names are not checked.
 """
 
@@ -81,7 +81,8 @@ class Condition:
             raise _explained(str(error), expression) from None
         if result not in (cel.Type.BOOL, cel.Type.DYN):
             raise ConditionError(1, 1, f"must be true or false, but is {str(result).lower()}")
-        self._programs: dict[frozenset[str], Any] = {}  # by the variables that are null
+        self._timestamps = [name for name, kind in self._types.items() if kind == cel.Type.TIMESTAMP]
+        self._programs: dict[frozenset[str], Any] = {}  # by the timestamps that are null
 
     def __call__(self, attributes: Mapping[str, str], data: Mapping[str, Any]) -> bool:
         """Whether the condition holds for an event.
@@ -90,7 +91,7 @@ class Condition:
             ConditionFailed: CEL met an error, such as a comparison with null.
         """
         variables = {name: read(attributes, data) for name, read in self._readers.items()}
-        nulls = frozenset(name for name, value in variables.items() if value is None)
+        nulls = frozenset(name for name in self._timestamps if variables[name] is None)
         program = self._programs.get(nulls) or self._compiled(nulls)
         result = program.eval(data=variables)
         if result.type() == cel.Type.BOOL:
@@ -131,7 +132,8 @@ def _declare(expression: str, schema: Any) -> tuple[dict[str, Any], dict[str, An
         name: what for name, what in declared.items() if any(word == name or word.startswith(name + ".") for word in mentioned)
     }
     checked = {name: _wrapped(kind) if null else kind for name, (kind, null, _) in used.items()}
-    types = {name: kind for name, (kind, _, _) in used.items()}
+    # Of what may be null only timestamps need their type: the binding takes no datetime as dynamic.
+    types = {name: cel.Type.DYN if null and kind != cel.Type.TIMESTAMP else kind for name, (kind, null, _) in used.items()}
     return checked, types, {name: reader for name, (_, _, reader) in used.items()}
 
 
@@ -149,7 +151,7 @@ def _cel_type(names: Names, field: paths.Field) -> Any | None:
     if meaning in ("date", "timestamp-millis", "timestamp-micros"):
         return cel.Type.TIMESTAMP
     if kind in ("record", "error"):
-        return cel.Type.Map(cel.Type.STRING, cel.Type.DYN) if field.nullable else None
+        return cel.Type.DYN if field.nullable else None
     if kind == "array":
         items = names.resolve(field.type["items"])
         return cel.Type.List(_SCALARS.get(items["type"], cel.Type.DYN) if isinstance(items, Mapping) else cel.Type.DYN)
