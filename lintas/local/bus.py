@@ -135,7 +135,7 @@ class LocalBus:
         log = self.home.log("supervisor")
         logs.rotate(log)
         with log.open("a") as messages:
-            self._background = subprocess.Popen(
+            supervisor = subprocess.Popen(
                 [
                     sys.executable,
                     "-m",
@@ -149,18 +149,23 @@ class LocalBus:
                 text=True,
                 start_new_session=True,
             )
-        assert self._background.stdout is not None
-        with self._background.stdout as answers:
+        assert supervisor.stdout is not None
+        with supervisor.stdout as answers:
             answer = answers.readline()
         if not answer:
-            self._reap()
+            _reap(supervisor)
             raise LocalBusError(
                 reason=f"the supervisor ended at once:\n{logs.tail(log)}", remedy=f"see {log}."
             )
         report: dict[str, Any] = json.loads(answer)
         if "error" in report:
-            self._reap()
+            _reap(supervisor)
             raise getattr(errors, report["error"])(**report["details"])
+        if self._background is not None:
+            _reap(
+                self._background
+            )  # of an earlier start, and dead: the new one could not have started beside it
+        self._background = supervisor
         return Settings(home=self.home.path)
 
     def stop(self) -> None:
@@ -178,7 +183,9 @@ class LocalBus:
             except psutil.TimeoutExpired:
                 supervisor.kill()
                 supervisor.wait(_STOP_SECONDS)
-        self._reap()
+        if self._background is not None:
+            _reap(self._background)
+            self._background = None
         with state.ownership(self.home):
             cleaned = state.clean(self.home)
         if supervisor is None and not cleaned:
@@ -194,13 +201,6 @@ class LocalBus:
         if found is None or found.supervisor.process() is None:
             raise BusNotRunning(home=self.home.path)
         return found
-
-    def _reap(self) -> None:
-        if self._background is not None:
-            if self._background.stdin is not None:
-                self._background.stdin.close()
-            self._background.wait(_STOP_SECONDS)
-            self._background = None
 
     async def _supervise(
         self, ready: Callable[[Settings], None], *, until_input_ends: bool
@@ -313,6 +313,13 @@ class _Stop:
         if not os.read(sys.stdin.fileno(), 1024):
             asyncio.get_running_loop().remove_reader(sys.stdin)
             self._asked.set()
+
+
+def _reap(supervisor: subprocess.Popen[str]) -> None:
+    """Take note of the end of a supervisor that we started."""
+    if supervisor.stdin is not None:
+        supervisor.stdin.close()
+    supervisor.wait(_STOP_SECONDS)
 
 
 def _readdress_credentials(settings: Settings) -> None:

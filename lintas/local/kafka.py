@@ -169,6 +169,9 @@ def _properties(ports: Ports, admin_password: str, controller_password: str) -> 
         "super.users": f"User:{names.ADMIN};User:{_CONTROLLER}",
         "auto.create.topics.enable": "false",
         "group.initial.rebalance.delay.ms": "0",
+        # after a kill the controller refuses the new broker until the old one's session has ended (else 9 s)
+        "broker.session.timeout.ms": "3000",
+        "broker.heartbeat.interval.ms": "500",
         # one node: no copies, and few partitions of its own topics so that it starts and recovers fast
         "offsets.topic.replication.factor": "1",
         "offsets.topic.num.partitions": "5",

@@ -38,6 +38,7 @@ def part(home: Home, ports: Ports, program: Path, *, fast_start: bool) -> Part:
             "QUARKUS_MANAGEMENT_PORT": str(ports.registry_management),
             "QUARKUS_OTEL_SDK_DISABLED": "true",
             "QUARKUS_LOG_CONSOLE_COLOR": "false",
+            "QUARKUS_LOG_CONSOLE_FORMAT": "%d{yyyy-MM-dd'T'HH:mm:ss.SSSXXX} %-5p %c{1}: %s%e%n",
         },
         log=home.log(NAME),
         port=ports.registry,

@@ -143,6 +143,7 @@ def clean(home: Home) -> int:
     for process in processes:
         with contextlib.suppress(psutil.Error):
             process.terminate()
+            process.resume()  # one that was stopped cannot end
     _, alive = psutil.wait_procs(processes, timeout=_LEFTOVER_GRACE_SECONDS)
     for process in alive:
         with contextlib.suppress(psutil.Error):

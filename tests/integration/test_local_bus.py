@@ -37,7 +37,7 @@ pytestmark = pytest.mark.timeout(120)
 
 @pytest.fixture(scope="module")
 def own(bus: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBus]:
-    """A second bus, beside the session's, that tests of this file kill and restart; each leaves it running."""
+    """A second bus, beside the session's, that these tests kill and restart; each leaves it running."""
     del bus
     local = LocalBus(tmp_path_factory.mktemp("own"), fast_start=True, kafka_overrides={"num.partitions": "3"})
     local.start(outlive=False)
@@ -58,7 +58,16 @@ def settings_of(local: LocalBus) -> Settings:
 def sql(settings: Settings, statement: str) -> str:
     """Run a statement with PostgreSQL's own client."""
     assert settings.postgres_dsn is not None
-    command = [postgres.binaries() / "psql", "-X", "-q", "-A", "-t", "-c", statement, settings.postgres_dsn]
+    command = [
+        str(postgres.binaries() / "psql"),
+        "-X",
+        "-q",
+        "-A",
+        "-t",
+        "-c",
+        statement,
+        settings.postgres_dsn,
+    ]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
 
 
@@ -117,17 +126,12 @@ def pids(found: BusState) -> dict[str, int]:
 
 def test_two_buses_in_two_homes_run_at_once_on_ports_of_their_own(bus: Settings, own: LocalBus) -> None:
     other = settings_of(own)
-    for one, two in (
-        (bus.brokers, other.brokers),
-        (bus.registry, other.registry),
-        (bus.postgres_dsn, other.postgres_dsn),
-    ):
-        assert one != two
+    assert bus.brokers != other.brokers
+    assert bus.registry != other.registry
+    assert bus.postgres_dsn != other.postgres_dsn
     one, two = Traces(bus), Traces(other)
     one.check(bus)
     two.check(other)
-    with pytest.raises(AssertionError):
-        two.check(bus)
 
 
 def test_a_second_start_in_the_same_home_is_refused(own: LocalBus) -> None:
@@ -157,17 +161,17 @@ def test_everything_survives_the_death_of_every_process(own: LocalBus) -> None:
 
 
 def test_what_a_killed_supervisor_leaves_is_cleaned_by_the_next_start(own: LocalBus) -> None:
-    """Its parts are stopped in their tracks, so that the message of their parent's death does not end them."""
+    """Its parts are stopped in their tracks (SIGSTOP), so that they do not end with it."""
     found = own.status()
     for pid in pids(found).values():
         os.kill(pid, signal.SIGSTOP)
-    os.kill(found.supervisor.pid, signal.SIGKILL)
+    supervisor = psutil.Process(found.supervisor.pid)
+    supervisor.kill()
+    supervisor.wait(10)
     before = {psutil.Process(pid) for pid in pids(found).values()}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lintas.local.state._LEFTOVER_GRACE_SECONDS", 0.5)
-        with pytest.raises(BusNotRunning):
-            own.status()
-        own.start(outlive=False)
+    with pytest.raises(BusNotRunning):
+        own.status()
+    own.start(outlive=False)
     assert not [process for process in before if process.is_running()]
     assert len(own.status().parts) == 3
 

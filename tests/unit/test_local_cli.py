@@ -7,10 +7,10 @@ import pytest
 from click.testing import CliRunner
 
 from lintas.cli import main
-from lintas.cli.main import NOUNS
+from lintas.cli.main import NOUNS, Nouns
 from lintas.errors import BadSettings
 from lintas.local.bus import LocalBus
-from lintas.local.programs import PROGRAMS
+from lintas.local.programs import PROGRAMS, Program
 
 
 @pytest.fixture
@@ -59,11 +59,13 @@ def test_status_for_programs_is_json_also_where_nothing_runs(run: CliRunner) -> 
 
 @pytest.mark.parametrize("noun", NOUNS)
 def test_every_noun_of_the_registry_is_a_command_with_help(noun: str) -> None:
-    command = main.get_command(click.Context(main), noun)  # type: ignore[attr-defined]  main is the group
+    assert isinstance(main, Nouns)
+    command = main.get_command(click.Context(main), noun)
+    assert command is not None
     assert command.name == noun
     assert command.help
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
-def test_every_program_that_up_runs_is_a_noun(program: object) -> None:
-    assert getattr(program, "arguments")[0] in NOUNS  # noqa: B009
+@pytest.mark.parametrize("program", PROGRAMS, ids=[program.name for program in PROGRAMS])
+def test_every_program_that_up_runs_is_a_noun(program: Program) -> None:
+    assert program.arguments[0] in NOUNS

@@ -188,7 +188,8 @@ from lintas.local.supervisor import Supervisor
 async def main():
     supervisor = Supervisor(lambda parts: None)
     argv = (sys.executable, "-c", {SLEEP!r})
-    await supervisor.start([Part(name="part", argv=argv, log=Path({str(tmp_path / "log")!r}), env=os.environ)])
+    log = Path({str(tmp_path / "log")!r})
+    await supervisor.start([Part(name="part", argv=argv, log=log, env=os.environ)])
     print(supervisor._parts[0]._process.pid, flush=True)
     await asyncio.sleep(60)
 asyncio.run(main())
