@@ -4,7 +4,12 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
-from pydantic_settings import BaseSettings, JsonConfigSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    JsonConfigSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from lintas.errors import BadSettings
 
@@ -37,7 +42,9 @@ class Settings(BaseSettings):
     batch_events: PositiveInt = Field(5_000, description="most events in one transaction of a lane")
     batch_wait_seconds: PositiveFloat = Field(0.1, description="how long a lane waits for a first event")
     duplicate_window_records: PositiveInt = Field(
-        10_000, le=20_000, description="repeats are dropped within so many records (a committed position has room for 20,000)"
+        10_000,
+        le=20_000,
+        description="repeats are dropped within so many records (a committed position has room for 20,000)",
     )
     duplicate_window_seconds: PositiveInt = Field(900, description="... and within so many seconds")
     transaction_timeout_seconds: PositiveFloat = Field(15, description="a lane's transaction is abandoned after this")

@@ -17,7 +17,15 @@ _PROMOTIONS: Final[Mapping[str, frozenset[str]]] = {
     "bytes": frozenset({"string"}),
 }
 # Logical types that change what the bytes mean; identifiers only narrow what is accepted.
-_MEANINGS: Final = ("decimal", "date", "time-millis", "time-micros", "timestamp-millis", "timestamp-micros", "duration")
+_MEANINGS: Final = (
+    "decimal",
+    "date",
+    "time-millis",
+    "time-micros",
+    "timestamp-millis",
+    "timestamp-micros",
+    "duration",
+)
 
 
 def incompatibilities(new: Any, earlier: Sequence[Any]) -> list[str]:
@@ -38,7 +46,10 @@ class _Comparison:
         yield from self._compare(self._reader, self._writer, "", "", "")
 
     def _compare(self, reader: Any, writer: Any, path: str, rspace: str, wspace: str) -> Iterator[str]:
-        reader, writer = self._reader_names.resolve(reader, rspace), self._writer_names.resolve(writer, wspace)
+        reader, writer = (
+            self._reader_names.resolve(reader, rspace),
+            self._writer_names.resolve(writer, wspace),
+        )
         where = path or "the event"
         if isinstance(writer, list):
             for branch in writer:
@@ -88,11 +99,17 @@ class _Comparison:
     def _records(
         self, reader: Mapping[str, Any], writer: Mapping[str, Any], path: str, rspace: str, wspace: str
     ) -> Iterator[str]:
-        rspace, wspace = self._reader_names.namespace_of(reader, rspace), self._writer_names.namespace_of(writer, wspace)
+        rspace, wspace = (
+            self._reader_names.namespace_of(reader, rspace),
+            self._writer_names.namespace_of(writer, wspace),
+        )
         written = {field["name"]: field for field in writer["fields"]}
         for field in reader["fields"]:
             place = f"{path}.{field['name']}" if path else field["name"]
-            source = next((written[name] for name in (field["name"], *field.get("aliases", ())) if name in written), None)
+            source = next(
+                (written[name] for name in (field["name"], *field.get("aliases", ())) if name in written),
+                None,
+            )
             if source is not None:
                 yield from self._compare(field["type"], source["type"], place, rspace, wspace)
             elif "default" not in field:
@@ -102,7 +119,9 @@ class _Comparison:
     def _same_name(reader: Mapping[str, Any], writer: Mapping[str, Any], rspace: str, wspace: str) -> bool:
         own, other = full_name(reader, rspace), full_name(writer, wspace)
         space = own.rpartition(".")[0]
-        aliases = {alias if "." in alias or not space else f"{space}.{alias}" for alias in reader.get("aliases", ())}
+        aliases = {
+            alias if "." in alias or not space else f"{space}.{alias}" for alias in reader.get("aliases", ())
+        }
         # Avro 1.12 compares unqualified names; a record may be moved to another namespace.
         return own.rpartition(".")[2] == other.rpartition(".")[2] or other in aliases
 

@@ -97,7 +97,11 @@ class Condition:
         if result.type() == cel.Type.BOOL:
             return bool(result.value())
         # CEL's text repeats values: only its kind is passed on.
-        kind = str(result.value()).partition(":")[0].strip('"') if result.type() == cel.Type.ERROR else "not a boolean"
+        kind = (
+            str(result.value()).partition(":")[0].strip('"')
+            if result.type() == cel.Type.ERROR
+            else "not a boolean"
+        )
         raise ConditionFailed(f"the condition could not be computed ({kind})")
 
     def _compiled(self, nulls: frozenset[str]) -> Any:
@@ -129,11 +133,16 @@ def _declare(expression: str, schema: Any) -> tuple[dict[str, Any], dict[str, An
             declared[f"data.{field.path}"] = (found, field.nullable, _field(field.path.split(".")))
     mentioned = _words(expression)
     used = {
-        name: what for name, what in declared.items() if any(word == name or word.startswith(name + ".") for word in mentioned)
+        name: what
+        for name, what in declared.items()
+        if any(word == name or word.startswith(name + ".") for word in mentioned)
     }
     checked = {name: _wrapped(kind) if null else kind for name, (kind, null, _) in used.items()}
     # Of what may be null only timestamps need their type: the binding takes no datetime as dynamic.
-    types = {name: cel.Type.DYN if null and kind != cel.Type.TIMESTAMP else kind for name, (kind, null, _) in used.items()}
+    types = {
+        name: cel.Type.DYN if null and kind != cel.Type.TIMESTAMP else kind
+        for name, (kind, null, _) in used.items()
+    }
     return checked, types, {name: reader for name, (_, _, reader) in used.items()}
 
 
@@ -154,7 +163,9 @@ def _cel_type(names: Names, field: paths.Field) -> Any | None:
         return cel.Type.DYN if field.nullable else None
     if kind == "array":
         items = names.resolve(field.type["items"])
-        return cel.Type.List(_SCALARS.get(items["type"], cel.Type.DYN) if isinstance(items, Mapping) else cel.Type.DYN)
+        return cel.Type.List(
+            _SCALARS.get(items["type"], cel.Type.DYN) if isinstance(items, Mapping) else cel.Type.DYN
+        )
     if kind == "map":
         return cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
     return _SCALARS.get(kind, cel.Type.DYN)
@@ -171,7 +182,9 @@ def _refuse_decimals(expression: str, schema: Any) -> None:
             for word in _words(expression):
                 if word == f"data.{field.path}":
                     raise ConditionError(
-                        1, expression.index(word) + 1, f"{field.path} is a decimal, which CEL cannot compare exactly; use an integer field"
+                        1,
+                        expression.index(word) + 1,
+                        f"{field.path} is a decimal, which CEL cannot compare exactly; use an integer field",
                     )
 
 
@@ -179,7 +192,12 @@ def _explained(text: str, expression: str) -> ConditionError:
     match = _PLACE.search(text)
     if match is None:
         return ConditionError(1, 1, text.splitlines()[0].removeprefix("INVALID_ARGUMENT: "))
-    message = match[3].removesuffix(" (in container '')").removesuffix(" [INVALID_ARGUMENT]").replace(" (in container '')", "")
+    message = (
+        match[3]
+        .removesuffix(" (in container '')")
+        .removesuffix(" [INVALID_ARGUMENT]")
+        .replace(" (in container '')", "")
+    )
     if "has(" in expression and "has" in message:
         message += "; has() is not available, compare with null instead"
     return ConditionError(int(match[1]), int(match[2]), message)

@@ -37,7 +37,9 @@ def envelope_problems(agreement: Agreement) -> list[tuple[str, str]]:
     for attribute, rule in agreement.envelope.items():
         if attribute in OURS:
             problems.append((attribute, "is set by the bus for every delivery"))
-        elif attribute not in ENVELOPE_ATTRIBUTES and not (attribute.isascii() and attribute.isalnum() and attribute.islower()):
+        elif attribute not in ENVELOPE_ATTRIBUTES and not (
+            attribute.isascii() and attribute.isalnum() and attribute.islower()
+        ):
             problems.append((attribute, "is no attribute: names have lower-case letters and digits only"))
         elif attribute in ("id", "source") and rule.name == "drop":
             problems.append((attribute, "cannot be dropped: CloudEvents requires it"))
@@ -82,7 +84,9 @@ def released_envelope(
             continue
         rule = rule_for(attribute, agreement, classification)
         if rule is None:
-            released[attribute] = names.source_of(publisher) if attribute == "source" else f"{value[:10]}T00:00:00Z"
+            released[attribute] = (
+                names.source_of(publisher) if attribute == "source" else f"{value[:10]}T00:00:00Z"
+            )
         elif rule.name != "drop":
             released[attribute] = _apply(attribute, rule, value, pseudonymise)
     return released, _released_key(key, rule_for("key", agreement, classification), pseudonymise)

@@ -65,9 +65,7 @@ def load(folder: Path) -> tuple[Catalogue, list[CatalogueProblem]]:
     event_types = reader.objects("events", "event-type", EventType, lambda event_type: event_type.event_type)
     agreements = reader.objects("agreements", "agreement", Agreement, lambda agreement: agreement.agreement)
     schemas = reader.schemas(event_types)
-    return Catalogue(folder, agencies, event_types, schemas, agreements, reader.places), sorted(
-        reader.problems
-    )
+    return Catalogue(folder, agencies, event_types, schemas, agreements, reader.places), sorted(reader.problems)
 
 
 class _Reader:
@@ -164,9 +162,7 @@ class _Reader:
             for key, value in node.value:
                 line = key.start_mark.line + 1
                 if key.value in seen:
-                    self._problem(
-                        file, line, "duplicate-key", f"{key.value} stands already in line {seen[key.value]}"
-                    )
+                    self._problem(file, line, "duplicate-key", f"{key.value} stands already in line {seen[key.value]}")
                 seen[key.value] = line
                 lines[(*path, key.value)] = line
                 self._mark(value, (*path, key.value), lines, file)

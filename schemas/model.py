@@ -7,7 +7,15 @@ import datetime as dt
 import enum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, SerializeAsAny, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    SerializeAsAny,
+    StringConstraints,
+)
 
 from lintas import names
 from schemas.release_rules import parse_rule
@@ -25,7 +33,8 @@ EventTypeName = Annotated[str, StringConstraints(pattern=f"^{names.EVENT_TYPE.pa
 AgreementId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*([.-][a-z0-9]+)*$", max_length=120)]
 # A path into the payload: `child.nik`, `children[].name` for a field of an array's items, `scores{}` for a map's values.
 FieldPath = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\[\]|\{\})?(\.[A-Za-z_][A-Za-z0-9_]*(\[\]|\{\})?)*$")
+    str,
+    StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\[\]|\{\})?(\.[A-Za-z_][A-Za-z0-9_]*(\[\]|\{\})?)*$"),
 ]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3)]
 Rule = Annotated[SerializeAsAny[ReleaseRule], BeforeValidator(parse_rule)]
@@ -91,9 +100,15 @@ class EventType(Strict):
     summary: Text
     publishers: list[SystemId] = Field(min_length=1)
     classification: Classification
-    subject: FieldPath | None = Field(None, description="the field that ce_subject repeats: whom or what it is about")
-    personal_fields: list[FieldPath] = Field(default_factory=list, description="each with all that is below it")
-    before: FieldPath | None = Field(None, description="for corrections: the record that holds the values before")
+    subject: FieldPath | None = Field(
+        None, description="the field that ce_subject repeats: whom or what it is about"
+    )
+    personal_fields: list[FieldPath] = Field(
+        default_factory=list, description="each with all that is below it"
+    )
+    before: FieldPath | None = Field(
+        None, description="for corrections: the record that holds the values before"
+    )
     partitions: PositiveInt = Field(4, description="fixed when the topic is created")
     retention_days: PositiveInt = 30
 
@@ -126,10 +141,13 @@ class Agreement(Strict):
     valid: Validity
     suspended: bool = False
     when: str | None = Field(None, description="CEL; false: not mine, no copy, one bit in the audit record")
-    require: dict[str, str] = Field(default_factory=dict, description="CEL by name; false: mine but broken, dead letter")
+    require: dict[str, str] = Field(
+        default_factory=dict, description="CEL by name; false: mine but broken, dead letter"
+    )
     release: dict[FieldPath, Rule] = Field(min_length=1, description="what is not listed is not released")
     envelope: dict[str, Rule] = Field(
-        default_factory=dict, description=f"{', '.join(ENVELOPE_ATTRIBUTES)} or an extension attribute: its rule"
+        default_factory=dict,
+        description=f"{', '.join(ENVELOPE_ATTRIBUTES)} or an extension attribute: its rule",
     )
     personal_data_in_clear: list[str] = Field(
         default_factory=list,

@@ -7,7 +7,6 @@ from typing import Any
 from schemas.wire.types import Names, nullable
 
 
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class Field:
     """One field of a schema, as a path reaches it."""
@@ -22,7 +21,9 @@ class Field:
 def fields(schema: Any) -> Iterator[Field]:
     """Every field of a record schema with its path, records before what is in them."""
     names = Names(schema)
-    yield from _walk(names, names.resolve(schema), "", "", may_be_null=False, in_collection=False, open_types=())
+    yield from _walk(
+        names, names.resolve(schema), "", "", may_be_null=False, in_collection=False, open_types=()
+    )
 
 
 def find(schema: Any, path: str) -> Field | None:
@@ -81,7 +82,13 @@ def _one(
         return
     if resolved["type"] in ("record", "error"):
         yield from _walk(
-            names, resolved, path, namespace, may_be_null=null, in_collection=in_collection, open_types=open_types
+            names,
+            resolved,
+            path,
+            namespace,
+            may_be_null=null,
+            in_collection=in_collection,
+            open_types=open_types,
         )
     elif resolved["type"] in ("array", "map"):
         mark, items = ("[]", "items") if resolved["type"] == "array" else ("{}", "values")

@@ -68,7 +68,7 @@ class PseudonymKeys:
     def fixed(cls, keys: Mapping[int, bytes]) -> Self:
         """Keys given outright, for tests of agreements."""
         source = KeyFiles(Path())
-        source._keys.update(keys)  # noqa: SLF001  its own class's neighbour
+        source._keys.update(keys)
         return cls(source)
 
     def for_consumer(self, system: str, version: int, domain: str | None = None) -> Pseudonymise:

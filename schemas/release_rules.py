@@ -97,7 +97,9 @@ class Generalise(ReleaseRule):
     to: Literal["year", "month", "day", "province", "regency", "district"] | None = Field(
         None, description="what is left of a date (year, month, day) or a region code", examples=["month"]
     )
-    band: PositiveInt | None = Field(None, description="width of a number's band: 10 gives 20..29", examples=[10])
+    band: PositiveInt | None = Field(
+        None, description="width of a number's band: 10 gives 20..29", examples=[10]
+    )
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -109,12 +111,20 @@ class Generalise(ReleaseRule):
         """A plain string."""
         kind, logical = _kind(avro_type)
         if self.band is not None:
-            fits = logical in (None, "decimal") and (kind in ("int", "long", "float", "double") or logical == "decimal")
+            fits = logical in (None, "decimal") and (
+                kind in ("int", "long", "float", "double") or logical == "decimal"
+            )
             if not fits:
                 raise RuleDoesNotFit("generalise by band works on numbers")
         elif self.to in _DATE_PREFIX:
-            if not (logical == "date" or str(logical).startswith("timestamp-") or (kind == "string" and logical is None)):
-                raise RuleDoesNotFit(f"generalise to {self.to} works on dates, timestamps and texts that hold a date")
+            if not (
+                logical == "date"
+                or str(logical).startswith("timestamp-")
+                or (kind == "string" and logical is None)
+            ):
+                raise RuleDoesNotFit(
+                    f"generalise to {self.to} works on dates, timestamps and texts that hold a date"
+                )
         elif logical != "region-code":
             raise RuleDoesNotFit(f"generalise to {self.to} works on region codes (logical type region-code)")
         return "string"
@@ -125,7 +135,7 @@ class Generalise(ReleaseRule):
             return _band(value, self.band)
         if self.to in _DATE_PREFIX:
             return _date_text(value)[: _DATE_PREFIX[self.to]]
-        digits = str(value).replace(".", "")[: _REGION_PARTS[cast(str, self.to)]]
+        digits = str(value).replace(".", "")[: _REGION_PARTS[cast("str", self.to)]]
         return ".".join(digits[at : at + 2] for at in range(0, len(digits), 2))
 
 
@@ -165,12 +175,14 @@ def parse_rule(value: object) -> ReleaseRule:
     elif isinstance(value, Mapping) and len(value) == 1:
         ((name, settings),) = value.items()
     else:
-        raise ValueError(f"a release rule is one of {', '.join(RULES)}, or one of them with settings")  # noqa: TRY004
+        raise ValueError(f"a release rule is one of {', '.join(RULES)}, or one of them with settings")
     rule = RULES.get(name) if isinstance(name, str) else None
     if rule is None:
         raise ValueError(f"there is no release rule {name!r}; there are {', '.join(RULES)}")
     try:
         return rule.model_validate(settings or {})
     except ValidationError as error:
-        reasons = "; ".join(f"{'.'.join(map(str, part['loc'])) or name}: {part['msg']}" for part in error.errors())
+        reasons = "; ".join(
+            f"{'.'.join(map(str, part['loc'])) or name}: {part['msg']}" for part in error.errors()
+        )
         raise ValueError(f"{name}: {reasons}") from None

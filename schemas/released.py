@@ -34,7 +34,12 @@ def released_schema(source: Any, release: Mapping[str, ReleaseRule], *, name: st
     """
     schema = dict(_Derivation(source, release).schema)
     schema.pop("namespace", None)
-    return {"type": "record", "name": name, "namespace": namespace, **{k: v for k, v in schema.items() if k not in ("type", "name")}}
+    return {
+        "type": "record",
+        "name": name,
+        "namespace": namespace,
+        **{k: v for k, v in schema.items() if k not in ("type", "name")},
+    }
 
 
 class Releaser:
@@ -80,7 +85,9 @@ class _Derivation:
         """Whether some rule stands at a path below ``path``."""
         return any(rule.startswith((f"{path}.", f"{path}[]", f"{path}{{}}")) for rule in self._rules)
 
-    def _field(self, node: Any, path: str, inherited: ReleaseRule | None, namespace: str) -> tuple[Any, _Release] | None:
+    def _field(
+        self, node: Any, path: str, inherited: ReleaseRule | None, namespace: str
+    ) -> tuple[Any, _Release] | None:
         rule = self._rules.get(path, inherited)
         if path in self._rules:
             self._used.add(path)
@@ -110,7 +117,9 @@ class _Derivation:
 
         return released, release
 
-    def _union(self, branches: list[Any], path: str, rule: ReleaseRule | None, namespace: str) -> tuple[Any, _Release] | None:
+    def _union(
+        self, branches: list[Any], path: str, rule: ReleaseRule | None, namespace: str
+    ) -> tuple[Any, _Release] | None:
         others = [branch for branch in branches if branch != "null"]
         if len(others) == 1:
             derived = self._field_of_branch(others[0], path, rule, namespace)
@@ -122,13 +131,17 @@ class _Derivation:
             order = ["null", released] if branches[0] == "null" else [released, "null"]
             return order, lambda value, pseudonymise: None if value is None else release(value, pseudonymise)
         if self._touches(path) or (rule is not None and rule.name not in ("keep", "drop")):
-            self._problems.append((path, "a union of several types is released whole or not at all (keep, drop)"))
+            self._problems.append(
+                (path, "a union of several types is released whole or not at all (keep, drop)")
+            )
             return None
         if rule is None or rule.name == "drop":
             return None
         return [self._whole(branch, namespace) for branch in branches], lambda value, _: value
 
-    def _field_of_branch(self, node: Any, path: str, rule: ReleaseRule | None, namespace: str) -> tuple[Any, _Release] | None:
+    def _field_of_branch(
+        self, node: Any, path: str, rule: ReleaseRule | None, namespace: str
+    ) -> tuple[Any, _Release] | None:
         resolved = self._names.resolve(node, namespace)
         if self._touches(path):
             return self._inside(resolved, path, rule, namespace)
@@ -138,7 +151,9 @@ class _Derivation:
             return self._whole(node, namespace), lambda value, _: value
         return self._scalar(resolved, path, rule)
 
-    def _inside(self, resolved: Any, path: str, rule: ReleaseRule | None, namespace: str) -> tuple[Any, _Release] | None:
+    def _inside(
+        self, resolved: Any, path: str, rule: ReleaseRule | None, namespace: str
+    ) -> tuple[Any, _Release] | None:
         """A record, array or map of which rules name parts; ``rule`` holds for the parts that no rule names."""
         if rule is not None and rule.name not in ("keep", "drop"):
             self._problems.append((path, f"{rule.name} cannot be combined with rules for parts of the field"))
@@ -154,10 +169,16 @@ class _Derivation:
             return None
         item_type, release = derived
         if kind == "array":
-            return {"type": "array", "items": item_type}, lambda value, p: [release(item, p) for item in value]
-        return {"type": "map", "values": item_type}, lambda value, p: {key: release(item, p) for key, item in value.items()}
+            return {"type": "array", "items": item_type}, lambda value, p: [
+                release(item, p) for item in value
+            ]
+        return {"type": "map", "values": item_type}, lambda value, p: {
+            key: release(item, p) for key, item in value.items()
+        }
 
-    def _record(self, node: Mapping[str, Any], path: str, rule: ReleaseRule | None, namespace: str) -> tuple[Any, _Release] | None:
+    def _record(
+        self, node: Mapping[str, Any], path: str, rule: ReleaseRule | None, namespace: str
+    ) -> tuple[Any, _Release] | None:
         if id(node) in self._open:
             self._problems.append((path, "a type that contains itself is released whole or not at all"))
             return None
@@ -201,7 +222,9 @@ class _Derivation:
         whole = {**_plain(resolved), "name": full}
         whole.pop("namespace", None)
         if "fields" in resolved:
-            whole["fields"] = [{**_plain(field), "type": self._whole(field["type"], inner)} for field in resolved["fields"]]
+            whole["fields"] = [
+                {**_plain(field), "type": self._whole(field["type"], inner)} for field in resolved["fields"]
+            ]
         return whole
 
 
@@ -221,7 +244,7 @@ def _released_field(field: Mapping[str, Any], released_type: Any) -> dict[str, A
 
 def _reduced_name(full: str, path: str) -> str:
     """A reduced record has another shape at each place, so its name tells the place."""
-    place = "".join(part.capitalize() for part in path.replace("[]", "").replace("{}", "").replace("_", ".").split("."))
+    place = "".join(
+        part.capitalize() for part in path.replace("[]", "").replace("{}", "").replace("_", ".").split(".")
+    )
     return f"{full}Released{place}"
-
-

@@ -145,7 +145,9 @@ class Snapshot:
         publishers = {event_type.contract.owner for event_type in self.event_types.values()}
         return {
             **{event_type.topic: event_type.contract.partitions for event_type in self.event_types.values()},
-            **{names.inbox_topic(system): self.system(system).inbox_partitions for system in self.consumers()},
+            **{
+                names.inbox_topic(system): self.system(system).inbox_partitions for system in self.consumers()
+            },
             **{names.dead_topic(system): 1 for system in self.consumers()},
             **{names.quarantine_topic(agency): 1 for agency in publishers},
         }

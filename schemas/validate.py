@@ -98,9 +98,7 @@ def _agencies(catalogue: Catalogue) -> Iterator[CatalogueProblem]:
             yield _at(place, ("agency",), "reserved-name", f"{name} is the bus itself; choose another name")
         other = owners.setdefault(agency.domain, name)
         if other != name:
-            yield _at(
-                place, ("domain",), "duplicate-domain", f"{agency.domain} is the domain of {other} already"
-            )
+            yield _at(place, ("domain",), "duplicate-domain", f"{agency.domain} is the domain of {other} already")
 
 
 def _systems(catalogue: Catalogue) -> set[str]:
@@ -113,9 +111,7 @@ def _event_type(
     place = catalogue.place("event-type", event_type.event_type)
     owner = catalogue.agencies.get(event_type.owner)
     if owner is None:
-        yield _at(
-            place, ("owner",), "unknown-agency", _unknown("agency", event_type.owner, catalogue.agencies)
-        )
+        yield _at(place, ("owner",), "unknown-agency", _unknown("agency", event_type.owner, catalogue.agencies))
     elif not event_type.event_type.startswith(owner.domain + "."):
         yield _at(
             place,
@@ -145,9 +141,7 @@ def _event_type(
         yield from _schema(place, event_type, schema, registered.get(event_type.event_type, ()))
 
 
-def _schema(
-    place: Place, event_type: EventType, schema: Any, earlier: Sequence[Any]
-) -> Iterator[CatalogueProblem]:
+def _schema(place: Place, event_type: EventType, schema: Any, earlier: Sequence[Any]) -> Iterator[CatalogueProblem]:
     file = place.file.with_suffix(".avsc")
     try:
         Codec(schema)
@@ -165,14 +159,8 @@ def _schema(
         subject = known.get(event_type.subject)
         if subject is None:
             yield _at(place, ("subject",), "unknown-path", _unknown("field", event_type.subject, known))
-        elif (
-            subject.in_collection
-            or isinstance(subject.type, list)
-            or subject.type["type"] not in ("string", "enum")
-        ):
-            yield _at(
-                place, ("subject",), "subject-type", f"{subject.path} must be a text field outside lists"
-            )
+        elif subject.in_collection or isinstance(subject.type, list) or subject.type["type"] not in ("string", "enum"):
+            yield _at(place, ("subject",), "subject-type", f"{subject.path} must be a text field outside lists")
     if event_type.before is not None:
         yield from _before(place, event_type.before, known)
     for reason in incompatibilities(schema, earlier):
@@ -209,9 +197,7 @@ def _agreement(catalogue: Catalogue, agreement: Agreement, today: dt.date) -> It
     place = catalogue.place("agreement", agreement.agreement)
     systems = _systems(catalogue)
     if agreement.provider not in catalogue.agencies:
-        yield _at(
-            place, ("provider",), "unknown-agency", _unknown("agency", agreement.provider, catalogue.agencies)
-        )
+        yield _at(place, ("provider",), "unknown-agency", _unknown("agency", agreement.provider, catalogue.agencies))
     if agreement.consumer not in systems:
         yield _at(place, ("consumer",), "unknown-system", _unknown("system", agreement.consumer, systems))
     if agreement.valid.until < agreement.valid.from_:
@@ -222,9 +208,7 @@ def _agreement(catalogue: Catalogue, agreement: Agreement, today: dt.date) -> It
             f"ends on {agreement.valid.until}, before it begins on {agreement.valid.from_}",
         )
     elif agreement.valid.until < today:
-        yield _at(
-            place, ("valid", "until"), "expired", f"ended on {agreement.valid.until}: renew it or take it out"
-        )
+        yield _at(place, ("valid", "until"), "expired", f"ended on {agreement.valid.until}: renew it or take it out")
     for attribute, message in envelope_problems(agreement):
         yield _at(place, ("envelope", attribute), "envelope", f"{attribute} {message}")
     event_type = catalogue.event_types.get(agreement.event_type)
@@ -237,9 +221,7 @@ def _agreement(catalogue: Catalogue, agreement: Agreement, today: dt.date) -> It
         )
         return
     if event_type.owner != agreement.provider:
-        yield _at(
-            place, ("provider",), "foreign-provider", f"{event_type.event_type} belongs to {event_type.owner}"
-        )
+        yield _at(place, ("provider",), "foreign-provider", f"{event_type.event_type} belongs to {event_type.owner}")
     schema = catalogue.schemas.get(agreement.event_type)
     try:
         Codec(schema)
@@ -251,9 +233,7 @@ def _agreement(catalogue: Catalogue, agreement: Agreement, today: dt.date) -> It
 
 
 def _conditions(place: Place, agreement: Agreement, schema: Any) -> Iterator[CatalogueProblem]:
-    written: list[tuple[tuple[str, ...], str]] = [
-        (("require", name), text) for name, text in agreement.require.items()
-    ]
+    written: list[tuple[tuple[str, ...], str]] = [(("require", name), text) for name, text in agreement.require.items()]
     if agreement.when is not None:
         written.append((("when",), agreement.when))
     for path, text in written:
@@ -271,9 +251,7 @@ def _release(place: Place, agreement: Agreement, schema: Any) -> Iterator[Catalo
             yield _at(place, ("release", path), "release", f"{path}: {message}" if path else message)
 
 
-def _in_clear(
-    place: Place, agreement: Agreement, event_type: EventType, schema: Any
-) -> Iterator[CatalogueProblem]:
+def _in_clear(place: Place, agreement: Agreement, event_type: EventType, schema: Any) -> Iterator[CatalogueProblem]:
     said = set(agreement.personal_data_in_clear)
     clear = set(_clear_personal_fields(agreement, event_type, schema))
     if event_type.classification is Classification.PERSONAL:

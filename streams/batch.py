@@ -146,7 +146,11 @@ class Batch:
     @staticmethod
     def _entry(record: InputRecord, outcome: str, payload_in: bytes, **more: Any) -> dict[str, Any]:
         return audit.event_decision(
-            offset=record.offset, published_ms=record.timestamp_ms, outcome=outcome, payload_in=payload_in, **more
+            offset=record.offset,
+            published_ms=record.timestamp_ms,
+            outcome=outcome,
+            payload_in=payload_in,
+            **more,
         )
 
 

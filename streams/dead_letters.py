@@ -15,7 +15,9 @@ from streams.decide import AgreementPlan, Dead, EventTypePlan
 from streams.records import InputRecord, OutputRecord
 
 
-def dead_letter(record: InputRecord, plan: AgreementPlan, dead: Dead, *, catalogue: str, at: dt.datetime) -> OutputRecord:
+def dead_letter(
+    record: InputRecord, plan: AgreementPlan, dead: Dead, *, catalogue: str, at: dt.datetime
+) -> OutputRecord:
     """The event that one consumer could not be given."""
     return OutputRecord(
         plan.dead,
@@ -39,7 +41,10 @@ def quarantined(
         0,
         record.key,
         record.value,
-        [*_original(record), *_why(record, stage=error.stage, problems=error.problems, catalogue=catalogue, at=at)],
+        [
+            *_original(record),
+            *_why(record, stage=error.stage, problems=error.problems, catalogue=catalogue, at=at),
+        ],
     )
 
 

@@ -93,9 +93,7 @@ class AgreementPlan:
         self._releaser = Releaser(schema, agreement.release)
         self._codec = Codec(published.released.schema)
         self._released_id = published.released.id
-        self._pseudonymise = keys.for_consumer(
-            agreement.consumer, consumer.pseudonym_key, agreement.pseudonym_domain
-        )
+        self._pseudonymise = keys.for_consumer(agreement.consumer, consumer.pseudonym_key, agreement.pseudonym_domain)
         self._partition_key = keys.partition_key(agreement.consumer)
 
     def concerns(self, event: Event) -> bool:
@@ -214,7 +212,13 @@ class EventTypePlan:
             if codec is None:
                 known = ", ".join(map(str, self._codecs))
                 raise UnknownSchema(
-                    (Problem("", "unknown-schema", f"schema id {schema_id} is not of this event type (has {known})"),)
+                    (
+                        Problem(
+                            "",
+                            "unknown-schema",
+                            f"schema id {schema_id} is not of this event type (has {known})",
+                        ),
+                    )
                 )
             data = codec.decode(body, None if schema_id == self._current_id else self._current)
         return data  # type: ignore[no-any-return]  # the top level of an event is a record
@@ -227,7 +231,13 @@ class EventTypePlan:
             value = None if value is None else value[name]
         if value != envelope.subject:
             raise MalformedEnvelope(
-                (Problem("subject", "subject", f"differs from the payload's {self._subject}, which it must repeat"),)
+                (
+                    Problem(
+                        "subject",
+                        "subject",
+                        f"differs from the payload's {self._subject}, which it must repeat",
+                    ),
+                )
             )
 
 

@@ -13,8 +13,8 @@ from mode import Service
 
 from lintas import names
 from lintas.settings import Settings
-from schemas.publication import CatalogueFollower
 from schemas.pseudonyms import PseudonymKeys
+from schemas.publication import CatalogueFollower
 from streams.decide import Plans
 from streams.lane import Lane, LaneDuties
 
@@ -86,7 +86,7 @@ class LaneKeeper(Service):  # type: ignore[misc]  # mode ships no types
             self._options,
             self._worker,
             GENERATION,
-            len(await consumer._client._wait_on_metadata(topic)),  # noqa: SLF001  partitions_for_topic needs it cached
+            len(await consumer._client._wait_on_metadata(topic)),
             self.plans,
             self.still_mine,
         )
@@ -105,8 +105,8 @@ class LaneKeeper(Service):  # type: ignore[misc]  # mode ships no types
         """Whether this worker is still a member that holds the lane: a zombie must not fence the rightful owner."""
         if self._lanes.get(lane.number) is not lane or lane.number not in self._assigned:
             return False
-        coordinator = self._membership._coordinator  # noqa: SLF001  aiokafka has no public way to ask
-        return bool(await coordinator._do_heartbeat())  # noqa: SLF001
+        coordinator = self._membership._coordinator
+        return bool(await coordinator._do_heartbeat())
 
     def assign(self, lanes: Iterable[int]) -> None:
         """Note the lanes that this worker is to run."""

@@ -175,7 +175,8 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
         self._aside = (await read_status(self._duties.options)).aside_in(mine)
         for partition in new:
             window = DuplicateWindow(
-                records=self._settings.duplicate_window_records, seconds=self._settings.duplicate_window_seconds
+                records=self._settings.duplicate_window_records,
+                seconds=self._settings.duplicate_window_seconds,
             )
             window.restore(committed[partition].metadata, committed[partition].offset)
             self._windows[partition] = window
@@ -239,7 +240,11 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
 
     async def _report(self, plans: Plans) -> None:
         report = LaneReport(
-            self.number, self._duties.worker, plans.digest, len(self._positions), now().isoformat(timespec="milliseconds")
+            self.number,
+            self._duties.worker,
+            plans.digest,
+            len(self._positions),
+            now().isoformat(timespec="milliseconds"),
         )
         await self._transact_status([report.as_record()])
 
@@ -263,7 +268,8 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
                 continue
             try:
                 read = await consumer.getmany(
-                    timeout_ms=int(self._settings.batch_wait_seconds * 1000), max_records=self._settings.batch_events
+                    timeout_ms=int(self._settings.batch_wait_seconds * 1000),
+                    max_records=self._settings.batch_events,
                 )
             except OffsetOutOfRangeError as error:
                 raise LaneStopped(
@@ -304,9 +310,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
         }
         place = self.number % COUNT_OF_AUDIT_PARTITIONS
         key = f"lane-{self.number}".encode()
-        decided = Decided(
-            batch.id, self._duties.generation, self.number, self._duties.worker, plans.digest, batch.at
-        )
+        decided = Decided(batch.id, self._duties.generation, self.number, self._duties.worker, plans.digest, batch.at)
         audit = AuditWriter(plans.snapshot.audit_schema.id).records(decided, list(batch.decided.values()))
         outputs[TopicPartition(names.AUDIT_DECISIONS, place)] = _filled(producer, ((key, value, []) for value in audit))
         outputs[TopicPartition(names.AUDIT_SALTS, place)] = _filled(
@@ -336,11 +340,19 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
                     remedy="see the broker's log; `lintas catalogue apply` creates topics that are missing.",
                 )
             for slot in slots:
-                why = SetAside(batch.first_offsets[slot[1:]], f"{topic}: {reason}", batch.at.isoformat(timespec="milliseconds"))
+                why = SetAside(
+                    batch.first_offsets[slot[1:]],
+                    f"{topic}: {reason}",
+                    batch.at.isoformat(timespec="milliseconds"),
+                )
                 records.append(aside_record(slot, why))
                 log.error(
                     "%s: agreement %s is set aside in %s [%d] from offset %d: %s refuses records: %s",
-                    self.label, *slot, why.from_offset, topic, reason,
+                    self.label,
+                    *slot,
+                    why.from_offset,
+                    topic,
+                    reason,
                 )
         await self._let_go()
         if await self._own():
@@ -395,7 +407,9 @@ def _input_record(record: ConsumerRecord) -> InputRecord:
     )
 
 
-def _filled(producer: OnceProducer, records: Iterable[tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]]) -> list[Any]:
+def _filled(
+    producer: OnceProducer, records: Iterable[tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]]
+) -> list[Any]:
     """Record batches holding ``records`` in order, each below the topics' limit."""
     batches = [producer.new_batch()]
     for key, value, headers in records:

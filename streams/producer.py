@@ -50,14 +50,14 @@ RETRY_BACKOFF_MS = 50
 DISCARD_SECONDS = 1.0
 
 
-class AnswerLost(Exception):  # noqa: N818  named for what happened
+class AnswerLost(Exception):
     """A transactional request was sent and its answer did not come: whether it took effect is unknown.
 
     Not a KafkaError, so that aiokafka's handlers do not repeat the request: it ends the sender, and the producer with it.
     """
 
 
-class Refused(Exception):  # noqa: N818  named for what happened
+class Refused(Exception):
     """A broker answered that it will not take records for some topics.
 
     Attributes:
@@ -74,7 +74,7 @@ class _PatientProduce(SendProduceReqHandler):  # type: ignore[misc]  # aiokafka 
 
     def _can_retry(self, error: KafkaError, batch: Any) -> bool:
         if isinstance(error, UnknownTopicOrPartitionError):
-            return time.monotonic() - batch._ctime < GONE_AFTER_SECONDS  # noqa: SLF001
+            return time.monotonic() - batch._ctime < GONE_AFTER_SECONDS
         return bool(super()._can_retry(error, batch))
 
 
@@ -148,12 +148,12 @@ class OnceProducer:
             compression_type=compression,
             max_batch_size=batch_bytes,
         )
-        old = self._producer._sender  # noqa: SLF001
-        self._sender = self._producer._sender = _OnceSender(  # noqa: SLF001
+        old = self._producer._sender
+        self._sender = self._producer._sender = _OnceSender(
             self._producer.client,
             acks=-1,
-            txn_manager=self._producer._txn_manager,  # noqa: SLF001
-            message_accumulator=old._message_accumulator,  # noqa: SLF001
+            txn_manager=self._producer._txn_manager,
+            message_accumulator=old._message_accumulator,
             retry_backoff_ms=RETRY_BACKOFF_MS,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
@@ -187,7 +187,7 @@ class OnceProducer:
 
     @property
     def _state(self) -> TransactionState:
-        return self._producer._txn_manager.state  # noqa: SLF001
+        return self._producer._txn_manager.state
 
     def new_batch(self) -> Any:
         """An empty record batch to be filled for one output partition."""
@@ -255,7 +255,7 @@ class OnceProducer:
 
     async def discard(self) -> None:
         """Let go of this producer at once, whatever the brokers do; an open transaction is left to fencing."""
-        self._producer._closed = True  # noqa: SLF001  # no warning: it is closed here, without waiting for brokers
+        self._producer._closed = True  # no warning: it is closed here, without waiting for brokers
         task = self._sender.sender_task
         with contextlib.suppress(TimeoutError, Exception):
             async with asyncio.timeout(DISCARD_SECONDS):

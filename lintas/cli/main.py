@@ -17,6 +17,7 @@ NOUNS: dict[str, str] = {
     "down": "lintas.cli.local:down",
     "status": "lintas.cli.local:status",
     "doctor": "lintas.cli.local:doctor",
+    "worker": "lintas.cli.worker:worker",
 }
 
 

@@ -52,9 +52,7 @@ def check(names: Names, node: Any, value: Any, report: Report, *, path: str = ""
         _check_scalar(resolved, value, report, path)
 
 
-def _check_record(
-    names: Names, node: Mapping[str, Any], value: Any, report: Report, path: str, namespace: str
-) -> None:
+def _check_record(names: Names, node: Mapping[str, Any], value: Any, report: Report, path: str, namespace: str) -> None:
     if not isinstance(value, Mapping):
         report(path, "type", "must be a record")
         return
@@ -75,7 +73,14 @@ def _check_union(names: Names, branches: list[Any], value: Any, report: Report, 
     reports: list[list[tuple[str, str, str]]] = []
     for branch in branches:
         found: list[tuple[str, str, str]] = []
-        check(names, branch, value, lambda *problem, to=found: to.append(problem), path=path, namespace=namespace)
+        check(
+            names,
+            branch,
+            value,
+            lambda *problem, to=found: to.append(problem),
+            path=path,
+            namespace=namespace,
+        )
         if not found:
             return
         if names.resolve(branch, namespace) != {"type": "null"}:
@@ -84,7 +89,9 @@ def _check_union(names: Names, branches: list[Any], value: Any, report: Report, 
         report(path, "type", "must be null")
         return
     # The branch that came closest is most likely the one that was meant: its problems lie deepest or are fewest.
-    for problem in min(reports, key=lambda found: (all(at == path and rule == "type" for at, rule, _ in found), len(found))):
+    for problem in min(
+        reports, key=lambda found: (all(at == path and rule == "type" for at, rule, _ in found), len(found))
+    ):
         report(*problem)
 
 

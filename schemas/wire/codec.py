@@ -45,7 +45,13 @@ class Codec:
             self._walk = Walker(schema, self.names)
         except InvalidSchema:
             raise
-        except (KeyError, TypeError, ValueError, AttributeError, fastavro.schema.SchemaParseException) as error:
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            fastavro.schema.SchemaParseException,
+        ) as error:
             raise InvalidSchema(f"not an Avro schema: {error}") from error
 
     def check(self, data: Any) -> list[Problem]:
@@ -75,7 +81,11 @@ class Codec:
         self._walk(body)
         try:
             return fastavro.schemaless_reader(
-                io.BytesIO(body), self._parsed, None if reader is None else reader._parsed  # noqa: SLF001
+                io.BytesIO(body),
+                self._parsed,
+                None if reader is None else reader._parsed,
             )
         except (*_DECODING_ERRORS, fastavro.read.SchemaResolutionError) as error:
-            raise MalformedData([Problem("", "value", f"a value is out of its type's range ({type(error).__name__})")]) from None
+            raise MalformedData(
+                [Problem("", "value", f"a value is out of its type's range ({type(error).__name__})")]
+            ) from None

@@ -19,16 +19,16 @@ _STRUCTURED: Final = "application/cloudevents"
 _BATCH: Final = "application/cloudevents-batch"
 _NAME = re.compile(r"[a-z0-9]+")
 # CloudEvents 1.0.2, type system, String: no control characters, surrogates or noncharacters.
-_FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef" + "".join(
-    f"{chr(plane << 16 | 0xFFFE)}{chr(plane << 16 | 0xFFFF)}" for plane in range(17)
-) + "]")
+_FORBIDDEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(f"{chr(plane << 16 | 0xFFFE)}{chr(plane << 16 | 0xFFFF)}" for plane in range(17))
+    + "]"
+)
 # RFC 3986, section 4.1: the characters of a URI reference, with percent-encoding.
 _URI_REFERENCE = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+")
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:.+")
 # RFC 3339, section 5.6.
-_TIME = re.compile(
-    r"(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(\.\d+)?(?:[Zz]|[+-](\d{2}):(\d{2}))", re.ASCII
-)
+_TIME = re.compile(r"(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(\.\d+)?(?:[Zz]|[+-](\d{2}):(\d{2}))", re.ASCII)
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+\s*(;.*)?", re.ASCII)
 _INTEGER_LIMIT: Final = 1 << 31
 _NOTHING: Final = object()
@@ -179,9 +179,7 @@ def moment(value: str) -> dt.datetime:
 
 def binary_headers(attributes: Mapping[str, str]) -> list[tuple[str, bytes]]:
     """The headers of binary mode (binding, section 3.2): content-type and ``ce_*``."""
-    headers = [
-        (_PREFIX + name, value.encode()) for name, value in attributes.items() if name != "datacontenttype"
-    ]
+    headers = [(_PREFIX + name, value.encode()) for name, value in attributes.items() if name != "datacontenttype"]
     if "datacontenttype" in attributes:
         headers.insert(0, ("content-type", attributes["datacontenttype"].encode()))
     return headers
@@ -226,7 +224,9 @@ def _parse_structured(content_type: str, value: bytes | None) -> Envelope:
         text = _canonical(content)
         if text is None:
             if content is not None:  # JSON format 2.2: null means the attribute is absent
-                problems.append(Problem(_shown(name), "attribute-value", "is neither text, nor boolean, nor a 32-bit integer"))
+                problems.append(
+                    Problem(_shown(name), "attribute-value", "is neither text, nor boolean, nor a 32-bit integer")
+                )
         else:
             attributes[name] = text
     _check(attributes, problems)
@@ -257,7 +257,7 @@ def _canonical(content: Any) -> str | None:
     return None
 
 
-class _DuplicateMember(Exception):  # noqa: N818  private, caught above
+class _DuplicateMember(Exception):
     pass
 
 

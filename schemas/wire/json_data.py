@@ -102,7 +102,14 @@ def _read_union(
     for branch in branches:
         found: list[Problem] = []
         data = _read(names, branch, value, path, namespace, found)
-        check(names, branch, data, lambda *problem, to=found: to.append(Problem(*problem)), path=path, namespace=namespace)
+        check(
+            names,
+            branch,
+            data,
+            lambda *problem, to=found: to.append(Problem(*problem)),
+            path=path,
+            namespace=namespace,
+        )
         if not found:
             return data
     others = [branch for branch in branches if names.resolve(branch, namespace) != {"type": "null"}]

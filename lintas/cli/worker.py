@@ -1,0 +1,24 @@
+"""``lintas worker``: one lane worker, as production runs it."""
+
+import logging
+
+import click
+
+from lintas.settings import Settings
+
+
+@click.command()
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True)
+def worker(log_level: str) -> None:
+    """Run lanes: route, release and audit events.
+
+    Any number of workers share the lanes of a bus; one that dies is replaced by the others within seconds. SIGTERM
+    finishes the batch under way and hands the lanes over. Exit 0 stopped, 1 a lane needs a person (see the log).
+    """
+    from faust import Worker  # noqa: PLC0415  slow to import, and only this verb needs it
+
+    from streams.app import lane_app  # noqa: PLC0415  as above
+
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    app = lane_app(Settings())
+    Worker(app, loglevel=log_level, redirect_stdouts=False, override_logging=False, quiet=True).execute_from_commandline()
