@@ -7,7 +7,7 @@ decimals and timestamps (FACTS.md).
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from schemas.wire.types import Names, full_name, logical
+from schemas.avro_tree import Names, full_name, logical
 
 _PROMOTIONS: Final[Mapping[str, frozenset[str]]] = {
     "int": frozenset({"long", "float", "double"}),

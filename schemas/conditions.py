@@ -16,8 +16,8 @@ from typing import Any, Final
 from cel_expr_python import cel
 
 from schemas import paths
+from schemas.avro_tree import Names
 from schemas.wire import envelope
-from schemas.wire.types import Names
 
 _ATTRIBUTES: Final = ("id", "source", "type", "specversion")  # always there
 _OPTIONAL_ATTRIBUTES: Final = ("subject", "dataschema", "datacontenttype")

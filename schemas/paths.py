@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from schemas.wire.types import Names, nullable
+from schemas.avro_tree import Names, nullable
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ its number. Records of which something is released stay records with those field
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from schemas.avro_tree import NAMED, Names, full_name
 from schemas.rules import CannotRelease, Pseudonymise, ReleaseRule, RuleDoesNotFit
-from schemas.wire.types import NAMED, Names, full_name
 
 _OURS: Final = "lintas"
 _Release = Callable[[Any, Pseudonymise], Any]
