@@ -26,14 +26,13 @@ _OUTPUT = click.option(
     show_default=True,
     help="for whom",
 )
+_WORTH_A_LINE_BYTES = 5_000_000
 _COLOURS = {"running": "green", "OK": "green", "failed": "red", "FAIL": "red", "stopped": "red"}
 
 
 @click.command()
 @click.option("-d", "--detach", is_flag=True, help="return when everything runs, and leave it running")
-@click.option(
-    "--only-servers", is_flag=True, help="Kafka, registry and PostgreSQL, none of the bus's own programs"
-)
+@click.option("--only-servers", is_flag=True, help="Kafka, registry and PostgreSQL, none of the bus's own programs")
 def up(*, detach: bool, only_servers: bool) -> None:
     """Start the bus on this machine.
 
@@ -106,9 +105,7 @@ def doctor(ctx: click.Context, *, output: str) -> None:
     if output == "json":
         click.echo(json.dumps([finding.model_dump() for finding in findings], indent=1))
     else:
-        table = Table(
-            "check", "result", "found", "how to mend it", box=None, pad_edge=False, header_style="bold"
-        )
+        table = Table("check", "result", "found", "how to mend it", box=None, pad_edge=False, header_style="bold")
         for finding in findings:
             table.add_row(finding.check, _coloured(finding.result), finding.found, finding.remedy)
         Console().print(table)
@@ -165,10 +162,12 @@ def _downloads(console: Console) -> Iterator["Progress"]:
         bars.DownloadColumn(),
         bars.TransferSpeedColumn(),
     )
-    with bars.Progress(*columns, console=console, transient=True) as shown:
+    with bars.Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
 
         @contextlib.contextmanager
         def one_file(name: str, size: int) -> Iterator[Callable[[int], None]]:
+            if not console.is_terminal and size > _WORTH_A_LINE_BYTES:
+                console.print(f"downloading {name} ({size // 1_000_000} MB)")
             task = shown.add_task(name, total=size)
             yield lambda count: shown.advance(task, count)
             shown.remove_task(task)

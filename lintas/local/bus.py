@@ -92,9 +92,7 @@ class LocalBus:
         self._cache.ensure([*locked(kafka.NAME), *locked(registry.NAME)], progress)
         self._cache.unpacked(locked(registry.NAME)[0])
 
-    def run(
-        self, ready: Callable[[Settings], None], *, until_input_ends: bool = False
-    ) -> signal.Signals | None:
+    def run(self, ready: Callable[[Settings], None], *, until_input_ends: bool = False) -> signal.Signals | None:
         """Run the bus in this process until it is told to stop (SIGINT, SIGTERM, SIGHUP).
 
         Args:
@@ -154,17 +152,13 @@ class LocalBus:
             answer = answers.readline()
         if not answer:
             _reap(supervisor)
-            raise LocalBusError(
-                reason=f"the supervisor ended at once:\n{logs.tail(log)}", remedy=f"see {log}."
-            )
+            raise LocalBusError(reason=f"the supervisor ended at once:\n{logs.tail(log)}", remedy=f"see {log}.")
         report: dict[str, Any] = json.loads(answer)
         if "error" in report:
             _reap(supervisor)
             raise getattr(errors, report["error"])(**report["details"])
         if self._background is not None:
-            _reap(
-                self._background
-            )  # of an earlier start, and dead: the new one could not have started beside it
+            _reap(self._background)  # of an earlier start, and dead: the new one could not have started beside it
         self._background = supervisor
         return Settings(home=self.home.path)
 
@@ -202,9 +196,7 @@ class LocalBus:
             raise BusNotRunning(home=self.home.path)
         return found
 
-    async def _supervise(
-        self, ready: Callable[[Settings], None], *, until_input_ends: bool
-    ) -> signal.Signals | None:
+    async def _supervise(self, ready: Callable[[Settings], None], *, until_input_ends: bool) -> signal.Signals | None:
         me = psutil.Process()
         written = state.BusState(
             supervisor=state.Identity(pid=me.pid, created=me.create_time(), argv=tuple(me.cmdline())),

@@ -199,11 +199,7 @@ def _cache(cache: Cache) -> list[Finding]:
     unsound = cache.missing(pinned, thorough=True)
     damaged = [artefact for artefact in unsound if (cache.folder / artefact.path).exists()]
     if not unsound:
-        return [
-            Finding(
-                check="cache", result="OK", found=f"{len(pinned)} files in {cache.folder}, checksums right"
-            )
-        ]
+        return [Finding(check="cache", result="OK", found=f"{len(pinned)} files in {cache.folder}, checksums right")]
     missing = len(unsound) - len(damaged)
     return [
         Finding(

@@ -28,9 +28,7 @@ def java() -> Path:
         try:
             launcher.chmod(launcher.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
         except OSError as error:
-            raise LocalBusError(
-                reason=f"{launcher} may not be executed ({error.strerror})", remedy=remedy
-            ) from None
+            raise LocalBusError(reason=f"{launcher} may not be executed ({error.strerror})", remedy=remedy) from None
     return launcher
 
 
@@ -57,11 +55,7 @@ def options(heap_mb: int, temporary: Path, *, fast_start: bool) -> list[str]:
 
 def environment() -> dict[str, str]:
     """The environment of a server: nothing of the caller's that Java, Quarkus or Kafka would obey."""
-    return {
-        name: os.environ[name]
-        for name in ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ")
-        if name in os.environ
-    }
+    return {name: os.environ[name] for name in ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ") if name in os.environ}
 
 
 def _quoted(argument: str) -> str:

@@ -121,9 +121,7 @@ def part(
 
 async def _ready(settings: Settings) -> bool:
     """Whether the administrator can log in and sees the broker."""
-    admin = AIOKafkaAdminClient(
-        request_timeout_ms=2_000, **credentials.aiokafka_options(settings, names.ADMIN)
-    )
+    admin = AIOKafkaAdminClient(request_timeout_ms=2_000, **credentials.aiokafka_options(settings, names.ADMIN))
     try:
         await admin.start()
         cluster = await admin.describe_cluster()

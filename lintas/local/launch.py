@@ -35,9 +35,7 @@ def become(uid: int, gid: int, *, enter: bool) -> None:
     if enter:
         header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
         mask = 1 << _CAP_DAC_OVERRIDE
-        sets = (ctypes.c_uint32 * 6)(
-            mask, mask, mask, 0, 0, 0
-        )  # effective, permitted, inheritable: low, then high
+        sets = (ctypes.c_uint32 * 6)(mask, mask, mask, 0, 0, 0)  # effective, permitted, inheritable: low, then high
         libc.capset(header, sets)
         libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE, 0, 0)
         # where the container withholds it, the server's own message says which folder it cannot enter

@@ -71,9 +71,7 @@ class Reservation:
 def is_free(port: int) -> bool:
     """Whether a server could listen on the port of the loopback address now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # as servers do: old connections do not matter
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: old connections do not matter
         try:
             probe.bind((LOOPBACK, port))
         except OSError:
@@ -88,9 +86,7 @@ def choose(remembered: Path, reservation: Reservation) -> Ports:
         last = json.loads(remembered.read_text())
     chosen = {
         field.name: next(
-            port
-            for port in _candidates(last.get(field.name), int(str(field.default)))
-            if reservation.claim(port)
+            port for port in _candidates(last.get(field.name), int(str(field.default))) if reservation.claim(port)
         )
         for field in fields(Ports)
     }

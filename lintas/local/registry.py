@@ -23,9 +23,7 @@ def part(home: Home, ports: Ports, program: Path, *, fast_start: bool) -> Part:
     machine = jre.options(_HEAP_MB, home.temporary, fast_start=fast_start)
     return Part(
         name=NAME,
-        argv=jre.command(
-            home.config(NAME) / "java.args", [*machine, "-jar", str(program / "quarkus-run.jar")]
-        ),
+        argv=jre.command(home.config(NAME) / "java.args", [*machine, "-jar", str(program / "quarkus-run.jar")]),
         env=jre.environment()
         | {
             "APICURIO_STORAGE_KIND": "sql",

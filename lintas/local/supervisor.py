@@ -155,9 +155,7 @@ class Supervised:
             try:
                 await asyncio.wait_for(process.wait(), self.part.stop_seconds)
             except TimeoutError:
-                _log.warning(
-                    "%s did not stop in %.0f s and is killed", self.part.name, self.part.stop_seconds
-                )
+                _log.warning("%s did not stop in %.0f s and is killed", self.part.name, self.part.stop_seconds)
         _signal_session(process.pid, signal.SIGKILL)
         await process.wait()
 
