@@ -13,6 +13,8 @@ LintasError
 ├── CatalogueError         the catalogue cannot be used
 │   ├── InvalidCatalogue   validation found problems
 │   ├── CatalogueMoved     somebody else applied a catalogue in between
+│   ├── LanesBehind        a catalogue is in force that lanes do not report
+│   ├── PositionGone       an event type comes back whose position is lost
 │   └── NoCatalogue        nothing has been applied yet
 ├── UnknownName            a name that the catalogue does not hold
 ├── LaneStopped            a lane must not go on without a person
@@ -129,6 +131,22 @@ class CatalogueMoved(CatalogueError):
 
     Likely cause: somebody else applied a catalogue at the same time.
     Remedy: look at `lintas catalogue diff` and apply again.
+    """
+
+
+class LanesBehind(CatalogueError):
+    """Catalogue {digest} is in force, but after {seconds} s lane(s) {behind} of {lanes} do not report it.
+
+    Likely cause: no worker runs, or a lane has stopped. Lanes that run nothing release nothing.
+    Remedy: `lintas lanes show`, and the workers' logs.
+    """
+
+
+class PositionGone(CatalogueError):
+    """{topic} [{partition}] holds events, but the lanes' position in it is gone, so nobody knows which were delivered.
+
+    Likely cause: the event type was out of the catalogue for longer than the broker keeps positions.
+    Remedy: `lintas lanes restore {topic} {partition}` sets the position from the audit log; then apply again.
     """
 
 

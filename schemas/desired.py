@@ -6,6 +6,7 @@ from typing import Final, Literal, Self
 
 from lintas import names
 from lintas.settings import Settings
+from schemas.model import Agency, EventType
 from schemas.snapshot import Snapshot
 
 DAY_MS: Final = 86_400_000
@@ -16,8 +17,8 @@ AUDIT_PARTITIONS: Final = 8
 INBOX_RETENTION_DAYS: Final = 7
 DEAD_RETENTION_DAYS: Final = 365  # long enough to notice, judge and redrive
 
-Operation = Literal["READ", "WRITE"]  # each implies DESCRIBE; nobody needs more
-Resource = Literal["TOPIC", "GROUP", "TRANSACTIONAL_ID"]
+Operation = str  # we grant READ and WRITE, each of which implies DESCRIBE; others are found only
+Resource = str  # TOPIC, GROUP, TRANSACTIONAL_ID
 Pattern = Literal["LITERAL", "PREFIXED"]
 
 
@@ -69,6 +70,16 @@ class Desired:
 
 
 AUDIT_SUBJECT: Final = names.subject_of_topic(names.AUDIT_DECISIONS)
+
+
+def topic_of(agencies: Mapping[str, Agency], event_type: EventType) -> str:
+    """The topic of an event type.
+
+    Raises:
+        KeyError: its owner is not among the agencies.
+        ValueError: its name does not begin with its owner's domain.
+    """
+    return names.events_topic(event_type.owner, agencies[event_type.owner].domain, event_type.event_type)
 
 
 def system_topics(settings: Settings) -> list[Topic]:
@@ -173,8 +184,10 @@ def _subjects(snapshot: Snapshot) -> Iterator[str]:
 
 
 def _config(topic: str, retention_days: int | None, settings: Settings) -> dict[str, str]:
-    """The broker's clock stamps events (the duplicate window and evidence rely on it) and deliveries (they say nothing
-    of when the source wrote).
+    """How a catalogue's topic is kept.
+
+    The broker's clock stamps events, since the duplicate window and evidence rely on it, and deliveries, which
+    must not tell when the source wrote.
     """
     if topic.startswith(names.EVENTS):
         days, size, clock = retention_days or INBOX_RETENTION_DAYS, MIB, "LogAppendTime"

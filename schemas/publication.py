@@ -10,6 +10,7 @@ import dataclasses
 import datetime as dt
 import logging
 import time
+from collections.abc import Collection
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -19,7 +20,7 @@ from confluent_kafka import TopicPartition as Position
 
 from lintas import names
 from lintas.credentials import aiokafka_options
-from lintas.errors import BusUnavailable, CatalogueError, CatalogueMoved
+from lintas.errors import BusUnavailable, CatalogueError, CatalogueMoved, PositionGone
 from lintas.settings import Settings
 from schemas.catalogue_log import CatalogueLog, Pointer
 from schemas.cluster import TIMEOUT_SECONDS, Cluster, Partition, options, unavailable
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 TRANSACTIONAL_ID: Final = "lintas.catalogue"
 RETRY_SECONDS: Final = 1.0
 POLL_MS: Final = 250
-FENCED: Final = (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED)  # noqa: SLF001
+FENCED: Final = (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED)
 
 
 def read_log(settings: Settings, principal: str = names.ADMIN) -> CatalogueLog:
@@ -70,10 +71,17 @@ def publish(settings: Settings, snapshot: Snapshot, *, author: str, expected: st
 
     Raises:
         CatalogueMoved: another one is in force, or somebody else is applying one.
-        CatalogueError: the lanes' position in a topic is gone.
+        PositionGone: an event type comes back whose position is lost.
         BusUnavailable: Kafka does not answer. Publishing again is harmless.
     """
-    producer = Producer(options(settings) | {"transactional.id": TRANSACTIONAL_ID, "compression.type": "gzip"})
+    producer = Producer(
+        options(settings)
+        | {
+            "transactional.id": TRANSACTIONAL_ID,
+            "transaction.timeout.ms": 15_000,  # soon forgotten if we are killed
+            "compression.type": "gzip",
+        }
+    )
     try:
         producer.init_transactions(TIMEOUT_SECONDS)
         found = read_log(settings)
@@ -94,9 +102,7 @@ def publish(settings: Settings, snapshot: Snapshot, *, author: str, expected: st
         producer.commit_transaction(TIMEOUT_SECONDS)
     except KafkaException as error:
         if error.args[0].code() in FENCED:
-            raise CatalogueMoved(
-                found="being changed by somebody else", expected=expected or "none"
-            ) from error
+            raise CatalogueMoved(found="being changed by somebody else", expected=expected or "none") from error
         raise unavailable(settings, error) from error
     return pointer
 
@@ -107,15 +113,16 @@ def missing_positions(cluster: Cluster, found: CatalogueLog, snapshot: Snapshot)
     A position that is missing where events may have been delivered already is never invented.
 
     Raises:
-        CatalogueError: an event type comes back whose position is gone.
+        PositionGone: an event type comes back whose position is lost.
     """
     inputs = [
         (event_type.topic, partition)
         for event_type in snapshot.event_types.values()
         for partition in range(event_type.contract.partitions)
     ]
-    committed = cluster.committed(names.LANES_OFFSETS_GROUP, inputs)
-    missing = [partition for partition in inputs if partition not in committed]
+    unsettled = set(inputs) - set(cluster.committed(names.LANES_OFFSETS_GROUP, inputs))
+    settled = _settled(cluster, unsettled)
+    missing = [partition for partition in inputs if partition in unsettled and partition not in settled]
     known = found.topics_ever()
     doubtful = [partition for partition in missing if partition[0] in known]
     ends = cluster.ends(doubtful)
@@ -123,10 +130,7 @@ def missing_positions(cluster: Cluster, found: CatalogueLog, snapshot: Snapshot)
     in_force = found.topics_in_force()
     for topic, partition in sorted(lost):
         if topic not in in_force:  # of those in force the lane itself gives the alarm
-            raise CatalogueError(
-                reason=f"{topic} [{partition}] holds events, but the lanes' position in it is gone, so nobody knows which "
-                f"of them were delivered; `lintas lanes restore {topic} {partition}` sets it from the audit log"
-            )
+            raise PositionGone(topic=topic, partition=partition)
     return [partition for partition in missing if partition not in lost]
 
 
@@ -146,11 +150,17 @@ def _give_positions(settings: Settings, producer: Producer, partitions: list[Par
         producer.commit_transaction(TIMEOUT_SECONDS)
     finally:
         member.close()
-    cluster, deadline = Cluster(settings), time.monotonic() + TIMEOUT_SECONDS
-    while True:  # they are readable a moment after the commit; the pointer must not overtake them
+    # They are readable a moment after the commit; the pointer must not overtake them.
+    if len(_settled(Cluster(settings), partitions)) < len(partitions):
+        raise CatalogueError(reason="the lanes' first positions vanished at once; somebody deletes them")
+
+
+def _settled(cluster: Cluster, partitions: Collection[Partition]) -> dict[Partition, int]:
+    """The lanes' positions once no transaction is about to change them."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while True:
         try:
-            if len(cluster.committed(group, partitions)) == len(partitions):
-                return
+            return cluster.committed(names.LANES_OFFSETS_GROUP, partitions, stable=True)
         except BusUnavailable:
             if time.monotonic() > deadline:
                 raise

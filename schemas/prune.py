@@ -1,0 +1,60 @@
+"""Deleting what no catalogue asks for any more, but nothing that somebody may still have to read."""
+
+
+from lintas import names
+from lintas.credentials import path_of
+from lintas.settings import Settings
+from schemas.cluster import Cluster, Partition
+from schemas.differences import SUBJECT, TOPIC, USER, Change
+from schemas.registry import Registry
+from schemas.topic_reader import read_from
+
+
+def _prune(settings: Settings, cluster: Cluster, plan: _Plan, digest: str) -> Mapping[tuple[str, str], str]:
+    """Delete what is left over; returns what stays, and why."""
+    current = read_log(settings).current
+    if current is None or current.manifest != digest:
+        raise CatalogueMoved(found=current.manifest if current else "none", expected=digest)
+    leftovers = [change for change in plan.changes if change.only_pruned]
+    cluster.delete_acls(leftover_acls(plan.wanted, plan.found))
+    for change in leftovers:
+        if change.kind == USER:
+            cluster.delete_user(change.name)
+            path_of(settings, change.name).unlink(missing_ok=True)
+    kept: dict[tuple[str, str], str] = {}
+    for change in leftovers:
+        if change.kind == TOPIC and _holds_unread(settings, cluster, change.name):
+            kept[TOPIC, change.name] = "stays: it holds events that nobody has read"
+            subject = names.subject_of_topic(change.name)
+            if any(change.kind == SUBJECT and change.name == subject for change in leftovers):
+                kept[SUBJECT, subject] = "stays: its topic does"
+    cluster.delete_topics(
+        change.name for change in leftovers if change.kind == TOPIC and (TOPIC, change.name) not in kept
+    )
+    with Registry(settings.registry) as registry:
+        for change in leftovers:
+            if change.kind == SUBJECT and (SUBJECT, change.name) not in kept:
+                registry.delete_subject(change.name)
+    return [Change("refuse", kind, name, reason) for (kind, name), reason in sorted(kept.items())]
+
+
+def _holds_unread(settings: Settings, cluster: Cluster, topic: str) -> bool:
+    """Whether a topic holds a record that its readers have not committed.
+
+    Dead letters and quarantine have no reader whose word would do: they stay until somebody has emptied them.
+    """
+    partitions: list[Partition] = [(topic, number) for number in range(cluster.partitions().get(topic, 0))]
+    positions = cluster.beginnings(partitions)
+    for group in _readers(cluster, topic):
+        for partition, offset in cluster.committed(group, partitions).items():
+            positions[partition] = max(positions[partition], offset)
+    return next(read_from(settings, names.ADMIN, positions), None) is not None
+
+
+def _readers(cluster: Cluster, topic: str) -> list[str]:
+    if topic.startswith(names.EVENTS):
+        return [names.LANES_OFFSETS_GROUP]
+    if topic.startswith(names.INBOX):
+        system = topic.removeprefix(names.INBOX)
+        return [group for group in cluster.groups() if group == system or group.startswith(f"{system}.")]
+    return []
