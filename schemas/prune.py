@@ -1,6 +1,5 @@
 """Deleting what no catalogue asks for any more, but nothing that somebody may still have to read."""
 
-
 from lintas import names
 from lintas.credentials import path_of
 from lintas.settings import Settings
@@ -10,13 +9,15 @@ from schemas.registry import Registry
 from schemas.topic_reader import read_from
 
 
-def _prune(settings: Settings, cluster: Cluster, plan: _Plan, digest: str) -> Mapping[tuple[str, str], str]:
-    """Delete what is left over; returns what stays, and why."""
-    current = read_log(settings).current
-    if current is None or current.manifest != digest:
-        raise CatalogueMoved(found=current.manifest if current else "none", expected=digest)
-    leftovers = [change for change in plan.changes if change.only_pruned]
-    cluster.delete_acls(leftover_acls(plan.wanted, plan.found))
+def prune(settings: Settings, cluster: Cluster, leftovers: Collection[Change], acls: Collection[Acl]) -> list[Change]:
+    """Delete what is left over; returns what stays, and why.
+
+    A topic stays as long as it holds a record that nobody has read, and its schemas with it.
+
+    Raises:
+        BusUnavailable: Kafka or the registry does not answer. Pruning again is harmless.
+    """
+    cluster.delete_acls(acls)
     for change in leftovers:
         if change.kind == USER:
             cluster.delete_user(change.name)
