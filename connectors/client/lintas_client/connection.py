@@ -46,9 +46,7 @@ class Connection:
             BadConnection: with every setting that is missing or malformed.
         """
         wrong = [
-            f"{name} is empty"
-            for name in ("bootstrap_servers", "registry_url", "password")
-            if not getattr(self, name)
+            f"{name} is empty" for name in ("bootstrap_servers", "registry_url", "password") if not getattr(self, name)
         ]
         if not _SYSTEM.fullmatch(self.system):
             wrong.append("the system is not of the form agency.system")
@@ -87,9 +85,7 @@ class Connection:
 
     @classmethod
     def _of(cls, found: Mapping[str, str], *, source: str) -> Self:
-        missing = [
-            name for name in ("bootstrap_servers", "registry_url", "system", "password") if not found.get(name)
-        ]
+        missing = [name for name in ("bootstrap_servers", "registry_url", "system", "password") if not found.get(name)]
         if missing:
             raise BadConnection(source=source, reason=f"it does not say {', '.join(missing)}")
         try:
@@ -134,9 +130,7 @@ def _read_properties(path: str | os.PathLike[str]) -> dict[str, str]:
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise BadConnection(
-            source=str(path), reason=getattr(error, "strerror", None) or "it is not UTF-8"
-        ) from None
+        raise BadConnection(source=str(path), reason=getattr(error, "strerror", None) or "it is not UTF-8") from None
     properties = {
         name.strip(): value.strip()
         for name, separator, value in (line.partition("=") for line in lines)

@@ -82,14 +82,16 @@ class UnknownInbox(ClientError):
 
 
 class MalformedEvent(ClientError):
-    """The event was not published, for {count} reason(s):
+    """The event was not published; {count} thing(s) are wrong with it.
+
     {report}
-    """  # noqa: D205, D209  the message is the report
+    Remedy: mend them and publish it again; `data` is the payload, other names are attributes of the event.
+    """
 
     problems: tuple[Problem, ...]
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        """``problems`` is everything that is wrong: payload paths begin with ``data``, the others name an attribute."""
+        """``problems`` is everything that is wrong: payload paths begin with ``data``."""
         found = tuple(problems)
         super().__init__(problems=found, count=len(found), report="\n".join(f"- {problem}" for problem in found))
 

@@ -66,9 +66,7 @@ def prepare(
     except MalformedData as error:
         problems += [Problem(_below_data(found.path), found.rule, found.message) for found in error.problems]
     if None not in (subject, data_subject) and subject != data_subject:
-        problems.append(
-            Problem("subject", "subject", f"differs from data.{event_type.subject}, which it must repeat")
-        )
+        problems.append(Problem("subject", "subject", f"differs from data.{event_type.subject}, which it must repeat"))
     own_id = str(uuid.uuid4()) if id is None else id
     attributes: dict[str, Any] = {
         "specversion": envelope.SPECVERSION,

@@ -2,13 +2,13 @@
 
 import difflib
 import json
-import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 import httpx
 
+from .connection import Connection
 from .exceptions import BusUnreachable, UnknownEventType
 from .wire.codec import Codec
 from .wire.errors import InvalidSchema
@@ -55,13 +55,15 @@ class EventType:
 class Registry:
     """The schema registry of the bus; what it said once is remembered.
 
-    Confluent's API: a schema of an id never changes, so ids are kept for ever; event types are kept until ``forget``.
+    Confluent's API: a schema of an id never changes, so what was seen once is kept; so are event types.
     """
 
-    def __init__(self, url: str, tls: ssl.SSLContext | None = None) -> None:
-        """``url`` is the Confluent-compatible API; ``tls`` the certificates to trust for https."""
-        self._url = url
-        self._http = httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, verify=tls or True)
+    def __init__(self, connection: Connection) -> None:
+        """``connection`` names the registry and, for https, the certificates to trust."""
+        self._url = connection.registry_url
+        tls = connection.ssl_context() if self._url.startswith("https") else False
+        # The registry stands beside Kafka, which no web proxy leads to.
+        self._http = httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, verify=tls, trust_env=False)
         self._codecs: dict[int, Codec] = {}
         self._event_types: dict[str, EventType] = {}
 
@@ -130,8 +132,8 @@ class Registry:
 def candidates(event_type: str, subjects: Iterable[str]) -> list[str]:
     """The subjects that an event type may be registered under.
 
-    A topic is ``events.<agency>.<rest>``, where the event type is the agency's domain followed by ``<rest>``; the domain
-    is not known here.
+    A topic is ``events.<agency>.<rest>``, where the event type is the agency's domain followed by
+    ``<rest>``; the domain is not known here.
     """
     return [subject for subject in subjects if (rest := _rest(subject)) and event_type.endswith(f".{rest}")]
 
