@@ -1,0 +1,254 @@
+"""What exists on Kafka, and how to change it: topics, users, access rights, positions. Decides nothing."""
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from typing import Any, Final, TypeVar
+
+from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourcePatternType,
+    ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialDeletion,
+    UserScramCredentialUpsertion,
+)
+
+from lintas import names
+from lintas.credentials import Credentials, confluent_options
+from lintas.errors import BusUnavailable
+from lintas.settings import Settings
+from schemas.desired import Acl, Topic
+
+TIMEOUT_SECONDS: Final = 30.0
+SCRAM_ITERATIONS: Final = 4096  # passwords are long random texts: more rounds would only slow logging in
+_USER = "User:"
+T = TypeVar("T")
+Partition = tuple[str, int]
+
+
+def options(settings: Settings, principal: str = names.ADMIN) -> dict[str, Any]:
+    """Connection settings of librdkafka whose errors come as exceptions and not on stderr as well."""
+    return {**confluent_options(settings, principal), "log_level": 2}
+
+
+def unavailable(settings: Settings, error: KafkaException) -> BusUnavailable:
+    """The error to raise where Kafka failed."""
+    cause = error.args[0]
+    reason = cause.str() if isinstance(cause, KafkaError) else str(cause)
+    return BusUnavailable(part="Kafka", address=settings.brokers, reason=reason)
+
+
+class Cluster:
+    """Kafka as its administrator sees it. Every method raises BusUnavailable where Kafka refuses or is silent."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._admin = AdminClient(options(settings))
+
+    def partitions(self) -> dict[str, int]:
+        """The number of partitions of every topic."""
+        try:
+            found = self._admin.list_topics(timeout=TIMEOUT_SECONDS).topics
+        except KafkaException as error:
+            raise unavailable(self._settings, error) from error
+        return {name: len(topic.partitions) for name, topic in found.items()}
+
+    def configs(self, topics: Iterable[str]) -> dict[str, dict[str, str]]:
+        """The settings of some topics, inherited ones included."""
+        resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in topics]
+        if not resources:
+            return {}
+        found = self._admin.describe_configs(resources, request_timeout=TIMEOUT_SECONDS)
+        return {
+            resource.name: {name: entry.value for name, entry in self._result(future).items()}
+            for resource, future in found.items()
+        }
+
+    def create_topics(self, topics: Iterable[Topic]) -> set[str]:
+        """Create topics; returns those that somebody else had created meanwhile."""
+        wanted = [
+            NewTopic(
+                topic.name, topic.partitions, self._settings.replication_factor, config=dict(topic.config)
+            )
+            for topic in topics
+        ]
+        if not wanted:
+            return set()
+        futures = self._admin.create_topics(wanted, operation_timeout=TIMEOUT_SECONDS)
+        return {name for name, future in futures.items() if not self._done(future, KafkaError.TOPIC_ALREADY_EXISTS)}
+
+    def set_config(self, topic: str, config: Mapping[str, str]) -> None:
+        """Set some of a topic's settings and leave the others."""
+        entries = [
+            ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in config.items()
+        ]
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+        for future in self._admin.incremental_alter_configs([resource]).values():
+            self._result(future)
+
+    def delete_topics(self, topics: Iterable[str]) -> None:
+        """Delete topics with all that they hold."""
+        wanted = list(topics)
+        if wanted:
+            futures = self._admin.delete_topics(wanted, operation_timeout=TIMEOUT_SECONDS)
+            for future in futures.values():
+                self._done(future, KafkaError.UNKNOWN_TOPIC_OR_PART)
+
+    def users(self) -> set[str]:
+        """Everyone who can log in."""
+        return set(self._result(self._admin.describe_user_scram_credentials()))
+
+    def create_user(self, credentials: Credentials) -> None:
+        """Let a principal log in."""
+        info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, SCRAM_ITERATIONS)
+        change = UserScramCredentialUpsertion(credentials.principal, info, credentials.password.encode())
+        for future in self._admin.alter_user_scram_credentials([change]).values():
+            self._result(future)
+
+    def delete_user(self, principal: str) -> None:
+        """Let a principal log in no more."""
+        change = UserScramCredentialDeletion(principal, ScramMechanism.SCRAM_SHA_512)
+        for future in self._admin.alter_user_scram_credentials([change]).values():
+            self._done(future, KafkaError.RESOURCE_NOT_FOUND)
+
+    def acls(self) -> set[Acl]:
+        """Every right that a user has, of whatever kind."""
+        everything = AclBindingFilter(
+            ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ALLOW
+        )
+        return {
+            Acl(
+                binding.principal.removeprefix(_USER),
+                binding.operation.name,
+                _resource_name(binding.restype),
+                binding.name,
+                binding.resource_pattern_type.name,
+            )
+            for binding in self._result(self._admin.describe_acls(everything))
+        }
+
+    def create_acls(self, acls: Iterable[Acl]) -> None:
+        """Grant rights."""
+        bindings = [
+            AclBinding(
+                _resource_type(acl.resource),
+                acl.name,
+                ResourcePatternType[acl.pattern],
+                _USER + acl.principal,
+                "*",
+                AclOperation[acl.operation],
+                AclPermissionType.ALLOW,
+            )
+            for acl in acls
+        ]
+        if bindings:
+            for future in self._admin.create_acls(bindings).values():
+                self._result(future)
+
+    def delete_acls(self, acls: Iterable[Acl]) -> None:
+        """Withdraw rights."""
+        filters = [
+            AclBindingFilter(
+                _resource_type(acl.resource),
+                acl.name,
+                ResourcePatternType[acl.pattern],
+                _USER + acl.principal,
+                None,
+                AclOperation[acl.operation],
+                AclPermissionType.ALLOW,
+            )
+            for acl in acls
+        ]
+        if filters:
+            for future in self._admin.delete_acls(filters).values():
+                self._result(future)
+
+    def groups(self) -> list[str]:
+        """Every consumer group."""
+        return [group.group_id for group in self._result(self._admin.list_consumer_groups()).valid]
+
+    def members(self, group: str) -> int:
+        """How many members a consumer group has; none if there is no such group."""
+        try:
+            found = self._admin.describe_consumer_groups([group])[group].result(TIMEOUT_SECONDS)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return 0
+            raise unavailable(self._settings, error) from error
+        return len(found.members)
+
+    def committed(self, group: str, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """A group's positions; partitions without one are left out.
+
+        Raises:
+            BusUnavailable: a position is being changed in an open transaction; ask again.
+        """
+        wanted = [TopicPartition(*partition) for partition in partitions]
+        if not wanted:
+            return {}
+        request = ConsumerGroupTopicPartitions(group, wanted)
+        future = self._admin.list_consumer_group_offsets([request], require_stable=True)[group]
+        committed = {}
+        for partition in self._result(future).topic_partitions:
+            if partition.error is not None and partition.error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise unavailable(self._settings, KafkaException(partition.error))
+            if partition.offset >= 0:
+                committed[partition.topic, partition.partition] = partition.offset
+        return committed
+
+    def beginnings(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """The first offset that partitions still hold."""
+        return self._offsets(partitions, OffsetSpec.earliest())
+
+    def ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """The offset after the last record of partitions; 0 means that there never was one."""
+        return self._offsets(partitions, OffsetSpec.latest())
+
+    def _offsets(self, partitions: Iterable[Partition], spec: OffsetSpec) -> dict[Partition, int]:
+        wanted = {TopicPartition(*partition): spec for partition in partitions}
+        if not wanted:
+            return {}
+        futures = self._admin.list_offsets(wanted, isolation_level=IsolationLevel.READ_UNCOMMITTED)
+        return {
+            (partition.topic, partition.partition): self._result(future).offset
+            for partition, future in futures.items()
+        }
+
+    def _result(self, future: "Future[T]") -> T:
+        try:
+            return future.result(TIMEOUT_SECONDS)
+        except KafkaException as error:
+            raise unavailable(self._settings, error) from error
+        except TimeoutError as error:
+            raise BusUnavailable(
+                part="Kafka", address=self._settings.brokers, reason=f"no answer within {TIMEOUT_SECONDS:.0f} s"
+            ) from error
+
+    def _done(self, future: "Future[None]", harmless: int) -> bool:
+        """Wait for a change; False where it had been made before."""
+        try:
+            future.result(TIMEOUT_SECONDS)
+        except KafkaException as error:
+            if error.args[0].code() != harmless:
+                raise unavailable(self._settings, error) from error
+            return False
+        return True
+
+
+def _resource_type(resource: str) -> ResourceType:
+    return ResourceType["BROKER" if resource == "CLUSTER" else resource]
+
+
+def _resource_name(kind: ResourceType) -> str:
+    return "CLUSTER" if kind.name == "BROKER" else str(kind.name)

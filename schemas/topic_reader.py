@@ -1,0 +1,67 @@
+"""Reading a small topic of the bus's own from its beginning to its end, committed records only."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from lintas.errors import BusUnavailable
+from lintas.settings import Settings
+from schemas.cluster import Partition, options, unavailable
+
+TIMEOUT_SECONDS: Final = 30.0
+
+
+def read_to_end(settings: Settings, principal: str, topic: str) -> Iterator[tuple[bytes, bytes | None]]:
+    """Key and value of every record of the topic's one partition; none if there is no such topic.
+
+    Raises:
+        BusUnavailable: Kafka does not answer.
+    """
+    yield from read_from(settings, principal, {(topic, 0): OFFSET_BEGINNING})
+
+
+def read_from(
+    settings: Settings, principal: str, positions: dict[Partition, int]
+) -> Iterator[tuple[bytes, bytes | None]]:
+    """Key and value of every record from the positions on, up to the end as it is when it is met.
+
+    Raises:
+        BusUnavailable: Kafka does not answer.
+    """
+    consumer = Consumer(
+        options(settings, principal)
+        | {
+            "group.id": "lintas.reader",  # librdkafka wants one; nothing is joined or committed
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": 50,
+        }
+    )
+    try:
+        consumer.assign([TopicPartition(*partition, offset) for partition, offset in positions.items()])
+        unfinished = set(positions)
+        while unfinished:
+            message = consumer.poll(TIMEOUT_SECONDS)
+            if message is None:
+                raise BusUnavailable(
+                    part="Kafka", address=settings.brokers, reason=f"no answer within {TIMEOUT_SECONDS:.0f} s"
+                )
+            if _is_record(settings, message):
+                yield message.key() or b"", message.value()
+            else:
+                unfinished.discard((message.topic(), message.partition()))
+    finally:
+        consumer.close()
+
+
+def _is_record(settings: Settings, message: Message) -> bool:
+    """Whether this is a record and not the partition's end."""
+    error = message.error()
+    if error is None:
+        return True
+    if error.code() in (KafkaError._PARTITION_EOF, KafkaError.UNKNOWN_TOPIC_OR_PART):  # noqa: SLF001  its public name
+        return False
+    raise unavailable(settings, KafkaException(error))
