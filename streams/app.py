@@ -4,6 +4,7 @@ import os
 import socket
 
 import faust
+from faust.app import BootStrategy
 
 from lintas import names
 from lintas.credentials import aiokafka_options
@@ -11,7 +12,7 @@ from lintas.settings import Settings
 from streams.keeper import LaneKeeper
 
 
-class LaneBootStrategy(faust.app.BootStrategy):  # type: ignore[misc]  # faust ships no types
+class LaneBootStrategy(BootStrategy):  # type: ignore[misc]  # faust ships no types
     """Faust's own consumer and producer stay off: what may not be lost is not theirs to carry (FACTS.md)."""
 
     enable_kafka = False

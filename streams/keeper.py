@@ -43,6 +43,7 @@ class LaneKeeper(Service):  # type: ignore[misc]  # mode ships no types
         self._plans: Plans | None = None
         self._assigned: set[int] = set()
         self._changed = asyncio.Event()
+        self._ended = asyncio.Event()
         self._lanes: dict[int, Lane] = {}
         self._membership: AIOKafkaConsumer | None = None
         self._duties: LaneDuties | None = None
@@ -54,9 +55,9 @@ class LaneKeeper(Service):  # type: ignore[misc]  # mode ships no types
     @Service.task  # type: ignore[untyped-decorator]  # mode ships no types
     async def keep_lanes(self) -> None:
         """Join, follow the assignment, keep the membership alive."""
-        await self._follower.wait_first()
-        await self._join()
         try:
+            await self._follower.wait_first()
+            await self._join()
             while not self.should_stop:
                 await self._poll()
                 if self._changed.is_set():
@@ -65,6 +66,14 @@ class LaneKeeper(Service):  # type: ignore[misc]  # mode ships no types
                 self._watch_lanes()
         finally:
             await self._leave()
+            self._ended.set()
+
+    async def on_stop(self) -> None:
+        """Let every lane finish its batch, then leave the group so that the others take over at once."""
+        self._changed.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HAND_OVER_SECONDS):
+                await self._ended.wait()
 
     async def _join(self) -> None:
         consumer = self._membership = AIOKafkaConsumer(
@@ -165,4 +174,4 @@ async def _stop_all(lanes: Iterable[Lane]) -> None:
     if lanes:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(HAND_OVER_SECONDS):
-                await asyncio.gather(*(lane.stop_soon() for lane in lanes))
+                await asyncio.gather(*(lane.stop() for lane in lanes))

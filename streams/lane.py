@@ -66,6 +66,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
         self._duties = duties
         self._settings = duties.settings
         self._closing = asyncio.Event()
+        self._ended = asyncio.Event()
         self._failures = 0
         self._producer: OnceProducer | None = None
         self._consumer: AIOKafkaConsumer | None = None
@@ -80,14 +81,12 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
         """The lane's name in logs."""
         return f"lane {self.number}"
 
-    async def stop_soon(self) -> None:
-        """Finish the batch under way, then let go of everything; give up after a deadline."""
-        self._closing.set()
-        await self.stop()
-
     async def on_stop(self) -> None:
-        """Wait for the batch under way: its transaction commits, or its producer is discarded."""
+        """Finish the batch under way and let go of everything; give up after a deadline."""
         self._closing.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._ended.wait()
 
     @Service.task  # type: ignore[untyped-decorator]  # mode ships no types
     async def run_lane(self) -> None:
@@ -108,10 +107,12 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
                     await self._after_doubt(error)
         finally:
             await self._let_go()
+            self._ended.set()
 
     async def _after_doubt(self, error: Exception) -> None:
         self._failures += 1
-        log.warning("%s: %s; owning it anew", self.label, type(error).__name__)
+        cause = self._producer.died_of if self._producer is not None else None
+        log.warning("%s: %s; owning it anew", self.label, type(cause or error).__name__)
         await self._let_go()
         fenced = type(error).__name__ == "ProducerFenced"
         backoff = FENCED_SECONDS if fenced else BACKOFF_SECONDS * 2 ** min(self._failures, BACKOFF_STEPS)

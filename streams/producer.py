@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.client import ConnectionGroup
+from aiokafka.client import ConnectionGroup, CoordinationType
 from aiokafka.errors import (
     KafkaError,
     NodeNotReadyError,
@@ -119,7 +119,7 @@ class _OnceSender(Sender):  # type: ignore[misc]  # aiokafka ships no types
             self._muted_partitions.remove(partition)
 
     async def _do_add_partitions_to_txn(self, tps: set[TopicPartition]) -> bool:
-        node_id = await self._find_coordinator("transaction", self._txn_manager.transactional_id)
+        node_id = await self._find_coordinator(CoordinationType.TRANSACTION, self._txn_manager.transactional_id)
         return bool(await _PatientAddPartitions(self, tps).do(node_id))
 
 
@@ -184,6 +184,11 @@ class OnceProducer:
     def dead(self) -> bool:
         """Whether this producer can do nothing more."""
         return self._sender.died_of is not None or self._state is TransactionState.FATAL_ERROR
+
+    @property
+    def died_of(self) -> BaseException | None:
+        """What ended this producer's sender, if it has ended."""
+        return self._sender.died_of
 
     @property
     def _state(self) -> TransactionState:
