@@ -4,7 +4,8 @@ Everything is repeatable: after a kill at any point the same call ends in the sa
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+import fcntl
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final
 
 from lintas import names
@@ -238,12 +239,23 @@ def _create(settings: Settings, cluster: Cluster, wanted: Desired, found: Found)
     for name, topic in wanted.topics.items():
         if name in found.partitions and (changed := changed_config(topic, found)):
             cluster.set_config(name, changed)
-    for user in sorted(wanted.users):
-        if user in found.users and user not in found.credentials:
-            cluster.delete_user(user)  # before the file: killed in between, we must not take it for the old password's
-        if user not in found.users or user not in found.credentials:
-            cluster.create_user(create(settings, user))
+    if any(user not in found.users or user not in found.credentials for user in wanted.users):
+        _create_users(settings, cluster, wanted.users)
     cluster.create_acls(sorted(wanted.acls - set(found.acls)))
+
+
+def _create_users(settings: Settings, cluster: Cluster, users: Collection[str]) -> None:
+    """Let users log in whose password is in their file; one apply at a time, or file and Kafka could differ."""
+    settings.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (settings.secrets / ".users.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        known = cluster.users()
+        for user in sorted(users):
+            if user in known and path_of(settings, user).exists():
+                continue
+            if user in known:  # before its new file: killed in between, we would take the old password for the new
+                cluster.delete_user(user)
+            cluster.create_user(create(settings, user))
 
 
 def _create_keys(settings: Settings, snapshot: Snapshot) -> None:

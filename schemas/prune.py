@@ -1,9 +1,12 @@
 """Deleting what no catalogue asks for any more, but nothing that somebody may still have to read."""
 
+from collections.abc import Collection
+
 from lintas import names
 from lintas.credentials import path_of
 from lintas.settings import Settings
 from schemas.cluster import Cluster, Partition
+from schemas.desired import Acl
 from schemas.differences import SUBJECT, TOPIC, USER, Change
 from schemas.registry import Registry
 from schemas.topic_reader import read_from
