@@ -86,6 +86,9 @@ def status(ctx: click.Context, *, output: str) -> None:
         if output == "json":
             click.echo(json.dumps({"phase": "stopped", "parts": []}))
             ctx.exit(1)
+        log = _bus().home.path / "logs" / "supervisor.log"
+        if log.exists() and log.stat().st_size:
+            click.echo(f"why an earlier one ended may stand in {log}", err=True)
         raise error from None
     if output == "json":
         click.echo(found.model_dump_json(indent=1))

@@ -33,9 +33,7 @@ def test_every_check_has_a_result_and_every_problem_a_remedy(home: Home) -> None
 
 @pytest.mark.usefixtures("_cached")
 @pytest.mark.parametrize(("result", "code"), [("OK", 0), ("WARN", 0), ("FAIL", 1)])
-def test_the_exit_code_is_1_if_something_fails(
-    monkeypatch: pytest.MonkeyPatch, result: str, code: int
-) -> None:
+def test_the_exit_code_is_1_if_something_fails(monkeypatch: pytest.MonkeyPatch, result: str, code: int) -> None:
     finding = Finding.model_validate({"check": "x", "result": result, "found": "y", "remedy": "z"})
     monkeypatch.setattr(doctor, "examine", lambda _: [finding])
     for output in ("table", "json"):

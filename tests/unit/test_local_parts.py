@@ -42,9 +42,7 @@ def test_no_secret_is_on_a_command_line_or_in_the_environment_of_a_server(
     home: Home, settings: Settings, servers: list[Part]
 ) -> None:
     postgres.dsn(home, Ports())
-    shown = "\n".join(
-        [*(word for part in servers for word in part.argv), *(str(part.env) for part in servers)]
-    )
+    shown = "\n".join([*(word for part in servers for word in part.argv), *(str(part.env) for part in servers)])
     assert not [secret for secret in secrets_of(home, settings) if secret in shown]
 
 
@@ -73,9 +71,7 @@ def test_every_listener_is_on_loopback(home: Home, servers: list[Part]) -> None:
     [listeners] = [line for line in lines if line.startswith("listeners=")]
     assert listeners == "listeners=CLIENT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093"
     [registry_part] = [part for part in servers if part.name == "registry"]
-    assert (
-        registry_part.env["QUARKUS_HTTP_HOST"] == registry_part.env["QUARKUS_MANAGEMENT_HOST"] == "127.0.0.1"
-    )
+    assert registry_part.env["QUARKUS_HTTP_HOST"] == registry_part.env["QUARKUS_MANAGEMENT_HOST"] == "127.0.0.1"
     [postgres_part] = [part for part in servers if part.name == "postgres"]
     assert postgres_part.argv[postgres_part.argv.index("-h") + 1] == "127.0.0.1"
 
@@ -106,9 +102,7 @@ def test_a_missing_java_is_told_with_the_remedy(tmp_path: Path, monkeypatch: pyt
         jre.java()
 
 
-def test_a_program_learns_the_home_and_no_address_of_another_bus(
-    home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_program_learns_the_home_and_no_address_of_another_bus(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LINTAS_BOOTSTRAP_SERVERS", "production:9092")
     part = programs.part(home, Program("worker", ("worker",)))
     assert part.env["LINTAS_HOME"] == str(home.path)

@@ -63,9 +63,7 @@ def seen() -> Iterator[Seen]:
 
 
 def part(folder: Path, code: str = SLEEP, name: str = "part", **changes: Any) -> Part:
-    return Part(
-        name=name, argv=(sys.executable, "-c", code), log=folder / f"{name}.log", env=os.environ, **changes
-    )
+    return Part(name=name, argv=(sys.executable, "-c", code), log=folder / f"{name}.log", env=os.environ, **changes)
 
 
 async def test_a_part_that_is_killed_is_restarted(tmp_path: Path, seen: Seen) -> None:
@@ -79,9 +77,7 @@ async def test_a_part_that_is_killed_is_restarted(tmp_path: Path, seen: Seen) ->
     assert not psutil.pid_exists(first)
 
 
-async def test_a_part_that_keeps_failing_stops_the_bus_with_its_last_words(
-    tmp_path: Path, seen: Seen
-) -> None:
+async def test_a_part_that_keeps_failing_stops_the_bus_with_its_last_words(tmp_path: Path, seen: Seen) -> None:
     supervisor = Supervisor(seen)
     await supervisor.start([part(tmp_path, "print('disk is full', flush=True); exit(3)", attempts=2)])
     with pytest.raises(PartFailed, match=r"exit code 3(.|\n)*after 2 attempts(.|\n)*disk is full"):
@@ -194,9 +190,7 @@ async def main():
     await asyncio.sleep(60)
 asyncio.run(main())
 """
-    killed = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE
-    )
+    killed = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE)
     assert killed.stdout is not None
     child = psutil.Process(int(await killed.stdout.readline()))
     killed.kill()
