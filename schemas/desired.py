@@ -6,7 +6,6 @@ from typing import Final, Literal, Self
 
 from lintas import names
 from lintas.settings import Settings
-from schemas.model import Agency, EventType
 from schemas.snapshot import Snapshot
 
 DAY_MS: Final = 86_400_000
@@ -70,16 +69,6 @@ class Desired:
 
 
 AUDIT_SUBJECT: Final = names.subject_of_topic(names.AUDIT_DECISIONS)
-
-
-def topic_of(agencies: Mapping[str, Agency], event_type: EventType) -> str:
-    """The topic of an event type.
-
-    Raises:
-        KeyError: its owner is not among the agencies.
-        ValueError: its name does not begin with its owner's domain.
-    """
-    return names.events_topic(event_type.owner, agencies[event_type.owner].domain, event_type.event_type)
 
 
 def system_topics(settings: Settings) -> list[Topic]:
