@@ -1,12 +1,17 @@
 """What can be wrong with an event, said without its values.
 
-MalformedEvent
-├── MalformedEnvelope    the CloudEvents attributes
-├── MalformedFraming     the bytes around the Avro payload
-│   └── UnknownSchema    the schema id
-└── MalformedData        the payload
+ValueError
+├── InvalidSchema            an Avro schema that the bus cannot use
+└── MalformedEvent           an event that no one can be given
+    ├── MalformedEnvelope    stage "envelope": the CloudEvents attributes
+    ├── MalformedFraming     stage "framing": the bytes around the Avro payload
+    │   └── UnknownSchema    the schema id
+    └── MalformedData        stage "schema": the payload
+
+The exception's docstring is its message; placeholders in braces are filled in.
 """
 
+import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,7 +21,7 @@ from typing import ClassVar
 class Problem:
     """One thing that is wrong: where, which rule, and why; never the value itself."""
 
-    path: str  # "child.nik", an attribute's name, or "" for the whole
+    path: str  # "child.nik", "children[2].name", "envelope.time", or "" for the whole
     rule: str
     message: str
 
@@ -25,36 +30,41 @@ class Problem:
 
 
 class InvalidSchema(ValueError):
-    """An Avro schema that cannot be used; the text says why."""
+    """The Avro schema cannot be used: {reason}."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(inspect.cleandoc(type(self).__doc__ or "").format(reason=reason))
 
 
 class MalformedEvent(ValueError):
-    """An event that no one can be given; its text lists every problem of the stage that found it."""
+    """The event is malformed: {report}."""
 
     stage: ClassVar[str] = "event"
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("; ".join(map(str, self.problems)))
+        report = "; ".join(map(str, self.problems))
+        super().__init__(inspect.cleandoc(type(self).__doc__ or "").format(report=report))
 
 
 class MalformedEnvelope(MalformedEvent):
-    """The CloudEvents attributes are incomplete or malformed."""
+    """The CloudEvents attributes are incomplete or malformed: {report}."""
 
     stage = "envelope"
 
 
 class MalformedFraming(MalformedEvent):
-    """The value does not begin with a schema id as Confluent frames it."""
+    """The value is not framed as Confluent's serializers do: {report}."""
 
     stage = "framing"
 
 
 class UnknownSchema(MalformedFraming):
-    """The schema id is none of the event type's."""
+    """The schema id is none of the event type's: {report}."""
 
 
 class MalformedData(MalformedEvent):
-    """The payload does not match its schema."""
+    """The payload does not match its schema: {report}."""
 
     stage = "schema"
