@@ -19,6 +19,7 @@ LintasError
 ├── UnknownName            a name that the catalogue does not hold
 ├── LaneStopped            a lane must not go on without a person
 │   └── OffsetLost         the committed position of a known partition is gone
+├── RequestRefused         the bus refused what a system asked of it
 └── PublishRefused         events that were not published
 
 The exception's docstring is its message: what happened, the likely cause, the remedy. Placeholders in braces are
@@ -181,6 +182,10 @@ class OffsetLost(LaneStopped):
     twice, from the end it would lose events.
     Remedy: `lintas lanes restore {topic} {partition}` sets the position from the audit log.
     """
+
+
+class RequestRefused(LintasError):
+    """{message}"""  # noqa: D415  the message is the client's own
 
 
 class PublishRefused(LintasError):

@@ -17,6 +17,8 @@ NOUNS: dict[str, str] = {
     "down": "lintas.cli.local:down",
     "status": "lintas.cli.local:status",
     "doctor": "lintas.cli.local:doctor",
+    "publish": "lintas.cli.publish:publish",
+    "read": "lintas.cli.read:read",
     "worker": "lintas.cli.worker:worker",
 }
 

@@ -65,6 +65,11 @@ def prepare(
         data_subject = _text_at(payload, event_type.subject)
     except MalformedData as error:
         problems += [Problem(_below_data(found.path), found.rule, found.message) for found in error.problems]
+    for name, text in (("id", id), ("subject", subject)):
+        if not isinstance(text, str | None):
+            problems.append(Problem(name, "type", "must be a text"))
+    if not isinstance(time, str | dt.datetime | None):
+        problems.append(Problem("time", "type", "must be a moment such as 2026-11-24T01:02:03Z"))
     if None not in (subject, data_subject) and subject != data_subject:
         problems.append(Problem("subject", "subject", f"differs from data.{event_type.subject}, which it must repeat"))
     own_id = str(uuid.uuid4()) if id is None else id

@@ -113,6 +113,34 @@ class Publisher(EventPublisher):
                 raise outcome
         return [outcome for outcome in outcomes if isinstance(outcome, Receipt)]
 
+    async def check(
+        self,
+        event_type: str,
+        data: Any,
+        *,
+        id: str | None = None,  # noqa: A002  CloudEvents' word
+        subject: str | None = None,
+        time: dt.datetime | str | None = None,
+        key: str | bytes | None = None,
+        extensions: Extensions | None = None,
+    ) -> Prepared:
+        """Check an event as `publish` does, and send nothing; return it as it would be sent.
+
+        Raises:
+            MalformedEvent: with every problem.
+            UnknownEventType: there is no such event type.
+        """
+        return prepare(
+            await self._registry.event_type(event_type),
+            self._connection.system,
+            data,
+            id=id,
+            subject=subject,
+            time=time,
+            key=key,
+            extensions=extensions,
+        )
+
     async def send(
         self,
         event_type: str,
@@ -132,16 +160,7 @@ class Publisher(EventPublisher):
             MalformedEvent, UnknownEventType: see `publish`.
             NotEntitled, NotAcknowledged: see `publish`; here or from the future.
         """
-        event = prepare(
-            await self._registry.event_type(event_type),
-            self._connection.system,
-            data,
-            id=id,
-            subject=subject,
-            time=time,
-            key=key,
-            extensions=extensions,
-        )
+        event = await self.check(event_type, data, id=id, subject=subject, time=time, key=key, extensions=extensions)
         try:
             sent = await self._producer.send(event.topic, event.value, event.key, headers=event.headers)
         except errors.KafkaError as error:
