@@ -1,0 +1,50 @@
+# Everything a newcomer or CI runs. Needs Python 3.11+, make and the network; no Java, no Docker, no database.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SOURCES := lintas schemas streams connectors monitoring tests bench
+
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(READY): requirements.lock pyproject.toml connectors/client/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Lintas needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	@echo "installing into $(VENV) (the first time takes a minute)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e connectors/client -e .
+	@touch $@
+
+install: $(READY) ## install everything into .venv
+
+demo: $(READY) ## start a bus, publish a day in the life of the state, show who received what
+	@$(BIN)/lintas demo
+
+up: $(READY) ## start the bus in the foreground; Ctrl-C stops it
+	@$(BIN)/lintas up
+
+test: $(READY) ## run every test, on a real Kafka, registry and PostgreSQL
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY) ## lint, format, types, import contracts
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(READY) ## measure the lane on this machine
+	@$(BIN)/python bench/lane.py
+
+lock: $(READY) ## resolve the dependencies anew: names, versions and hashes, no host
+	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --extra dev --no-emit-index-url \
+		--no-emit-find-links --no-emit-trusted-host --no-header --output-file requirements.lock pyproject.toml
+
+clean: ## stop the local bus and remove what make, the bus and the tests have made
+	@if [ -x $(BIN)/lintas ] && [ -d .lintas ]; then $(BIN)/lintas down 2>/dev/null || true; fi
+	@rm -rf $(VENV) .lintas .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} + ; rm -rf *.egg-info connectors/client/*.egg-info
+
+.PHONY: help install demo up test check bench lock clean
+.DEFAULT_GOAL := help
