@@ -19,6 +19,7 @@ NOUNS: dict[str, str] = {
     "doctor": "lintas.cli.local:doctor",
     "publish": "lintas.cli.publish:publish",
     "read": "lintas.cli.read:read",
+    "catalogue": "lintas.cli.catalogue:catalogue",
     "worker": "lintas.cli.worker:worker",
 }
 
