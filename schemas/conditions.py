@@ -1,33 +1,27 @@
 """`when` and `require`: CEL expressions, type-checked against the event's schema, over ``event.*`` and ``data.*``.
 
-Fields are declared one by one under their dotted names, so that CEL's own checker refuses unknown names and wrong types
-with line and column. CEL's nullable types cannot be evaluated in this binding: an expression is checked with them and
-evaluated with what may be null declared as dynamic. Inside lists and maps, dates are texts and field
-names are not checked.
+``event.*`` are the CloudEvents attributes (those that an event lacks are null), ``data.*`` the fields of the payload;
+dates are timestamps of their midnight in UTC, times of day durations since midnight, enums texts. A field below a
+record that is null is null. Inside lists of records and inside maps, dates and times are ISO 8601 texts.
+
+An expression is checked with message types made of the schema and evaluated over the fields that it names, flat: CEL's
+nullable types can be checked but not evaluated in this binding, so what may be null is dynamic when evaluated.
 """
 
 import datetime as dt
 import decimal
+import difflib
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from cel_expr_python import cel
 
-from schemas import paths
-from schemas.avro_tree import Names
+from schemas.avro_tree import Names, nullable
+from schemas.condition_types import DURATIONS, REQUIRED_ATTRIBUTES, TIMESTAMPS, MessageTypes
 from schemas.wire import envelope
 
-_ATTRIBUTES: Final = ("id", "source", "type", "specversion")  # always there
-_OPTIONAL_ATTRIBUTES: Final = ("subject", "dataschema", "datacontenttype")
-_WRAPPERS: Final = {
-    "STRING": "google.protobuf.StringValue",
-    "INT": "google.protobuf.Int64Value",
-    "BOOL": "google.protobuf.BoolValue",
-    "DOUBLE": "google.protobuf.DoubleValue",
-    "BYTES": "google.protobuf.BytesValue",
-}
 _SCALARS: Final[Mapping[str, Any]] = {
     "boolean": cel.Type.BOOL,
     "int": cel.Type.INT,
@@ -39,9 +33,24 @@ _SCALARS: Final[Mapping[str, Any]] = {
     "bytes": cel.Type.BYTES,
     "fixed": cel.Type.BYTES,
 }
-_WORD = re.compile(r"\b(?:data|event)(?:\.[A-Za-z_][A-Za-z0-9_]*)+")
-_STRING = re.compile(r"'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
+_MOMENTS: Final = (cel.Type.TIMESTAMP, cel.Type.DURATION)
+# A name of `data` or `event` with all that is selected from it; the last part may be a method.
+_NAME = re.compile(r"(?<![\w.])(data|event)((?:\s*\.\s*[A-Za-z_]\w*)*)(\s*\()?")
+_TEXT_OR_COMMENT = re.compile(
+    r"//[^\n]*"
+    r"|[bB]?[rR][bB]?(?:'''.*?'''|\"\"\".*?\"\"\"|'[^'\n]*'|\"[^\"\n]*\")"
+    r"|'''(?:\\.|.)*?'''|\"\"\"(?:\\.|.)*?\"\"\"|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"",
+    re.DOTALL,
+)
+_HAS = re.compile(r"(?<![\w.])has\s*\(")
 _PLACE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
+_UNDEFINED = re.compile(r"undefined field '(\w+)' not found in struct '([\w.]+)'")
+_NO_DECIMALS: Final = (
+    "CEL has no decimals: it can tell whether two are equal or one is null; for more, filter on an integer field"
+)
+_EPOCH_DAY: Final = dt.date(1970, 1, 1)
+
+Reader = Callable[[Mapping[str, str], Mapping[str, Any]], Any]
 
 
 class ConditionError(ValueError):
@@ -72,175 +81,214 @@ class Condition:
         Raises:
             ConditionError: it does not compile against the schema, or is not true or false.
         """
+        code = _TEXT_OR_COMMENT.sub(lambda text: re.sub(r"[^\n]", " ", text[0]), expression)
+        if has := _HAS.search(code):
+            raise ConditionError(*_place(code, has.start()), "has() is not available: compare with null instead")
+        named = _named(code)
+        _check(expression, schema, named)
+        variables = dict(_variable(schema, name) for name in named)
         self._expression = expression
-        checked, self._types, self._readers = _declare(expression, schema)
-        _refuse_decimals(expression, schema)
+        self._readers = [(name, variable.read) for name, variable in variables.items()]
+        self._types = {name: variable.type for name, variable in variables.items()}
+        self._moments = [name for name, variable in variables.items() if variable.needs_type]
+        self._programs: dict[frozenset[str], Any] = {}  # by the moments that are null
         try:
-            result = cel.NewEnv(variables=checked).compile(expression).return_type()
+            self._program(frozenset())
         except RuntimeError as error:
-            raise _explained(str(error), expression) from None
-        if result not in (cel.Type.BOOL, cel.Type.DYN):
-            raise ConditionError(1, 1, f"must be true or false, but is {str(result).lower()}")
-        self._timestamps = [name for name, kind in self._types.items() if kind == cel.Type.TIMESTAMP]
-        self._programs: dict[frozenset[str], Any] = {}  # by the timestamps that are null
+            raise ConditionError(1, 1, f"cannot be evaluated: {str(error).splitlines()[0]}") from None
 
     def __call__(self, attributes: Mapping[str, str], data: Mapping[str, Any]) -> bool:
         """Whether the condition holds for an event.
 
+        Args:
+            attributes: CloudEvents attributes by name.
+            data: the payload, as fastavro has it.
+
         Raises:
-            ConditionFailed: CEL met an error, such as a comparison with null.
+            ConditionFailed: CEL met an error, such as null where a number is needed.
         """
-        variables = {name: read(attributes, data) for name, read in self._readers.items()}
-        nulls = frozenset(name for name in self._timestamps if variables[name] is None)
-        program = self._programs.get(nulls) or self._compiled(nulls)
-        result = program.eval(data=variables)
+        values = {name: read(attributes, data) for name, read in self._readers}
+        nulls = frozenset([name for name in self._moments if values[name] is None])
+        try:
+            result = self._program(nulls).eval(data=values)
+        except RuntimeError:
+            raise ConditionFailed("cannot be computed: a value is null or of another type") from None
         if result.type() == cel.Type.BOOL:
             return bool(result.value())
-        # CEL's text repeats values: only its kind is passed on.
-        kind = (
-            str(result.value()).partition(":")[0].strip('"')
-            if result.type() == cel.Type.ERROR
-            else "not a boolean"
-        )
-        raise ConditionFailed(f"the condition could not be computed ({kind})")
+        raise ConditionFailed(f"cannot be computed: {_reason(result)}")
 
-    def _compiled(self, nulls: frozenset[str]) -> Any:
-        types = {name: cel.Type.DYN if name in nulls else kind for name, kind in self._types.items()}
-        try:
+    def _program(self, nulls: frozenset[str]) -> Any:
+        program = self._programs.get(nulls)
+        if program is None:
+            types = {name: cel.Type.DYN if name in nulls else kind for name, kind in self._types.items()}
             program = self._programs[nulls] = cel.NewEnv(variables=types).compile(self._expression)
-        except RuntimeError:
-            raise ConditionFailed("the condition could not be computed (not for these nulls)") from None
         return program
 
 
-Reader = Callable[[Mapping[str, str], Mapping[str, Any]], Any]
+class _Variable:
+    """How one name is given to CEL: its type, and how an event's value is read."""
+
+    def __init__(self, kind: Any, read: Reader, *, may_be_null: bool) -> None:
+        # The binding takes no datetime as dynamic: such a type stays, and null gets a program of its own.
+        self.needs_type = may_be_null and _holds_moment(kind)
+        self.type = cel.Type.DYN if may_be_null and not self.needs_type else kind
+        self.read = read
 
 
-def _declare(expression: str, schema: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Reader]]:
-    """Variables as they are checked, their types where not null, and how each is read; only those that are named."""
-    declared: dict[str, tuple[Any, bool, Reader]] = {}
-    for name in _ATTRIBUTES:
-        declared[f"event.{name}"] = (cel.Type.STRING, False, _attribute(name))
-    for name in _OPTIONAL_ATTRIBUTES:
-        declared[f"event.{name}"] = (cel.Type.STRING, True, _attribute(name))
-    declared["event.time"] = (cel.Type.TIMESTAMP, True, _time)
-    for word in _words(expression):
-        if word.startswith("event.") and word.count(".") == 1:
-            declared.setdefault(word, (cel.Type.STRING, True, _attribute(word.removeprefix("event."))))
-    names = Names(schema)
-    for field in paths.fields(schema):
-        if not field.in_collection and (found := _cel_type(names, field)) is not None:
-            declared[f"data.{field.path}"] = (found, field.nullable, _field(field.path.split(".")))
-    mentioned = _words(expression)
-    used = {
-        name: what
-        for name, what in declared.items()
-        if any(word == name or word.startswith(name + ".") for word in mentioned)
-    }
-    checked = {name: _wrapped(kind) if null else kind for name, (kind, null, _) in used.items()}
-    # Of what may be null only timestamps need their type: the binding takes no datetime as dynamic.
-    types = {
-        name: cel.Type.DYN if null and kind != cel.Type.TIMESTAMP else kind
-        for name, (kind, null, _) in used.items()
-    }
-    return checked, types, {name: reader for name, (_, _, reader) in used.items()}
+def _named(code: str) -> list[tuple[str, ...]]:
+    """Every name below ``data`` and ``event``, as its steps, without methods."""
+    found: dict[tuple[str, ...], None] = {}
+    for match in _NAME.finditer(code):
+        steps = tuple(step.strip() for step in match[2].split("."))[1:]
+        if match[3]:
+            steps = steps[:-1]
+        if not steps:
+            raise ConditionError(*_place(code, match.start()), f"name a field of it: {match[1]}.<name>")
+        found[(match[1], *steps)] = None
+    return list(found)
 
 
-def _words(expression: str) -> set[str]:
-    return set(_WORD.findall(_STRING.sub('""', expression)))
+def _check(expression: str, schema: Any, named: Sequence[tuple[str, ...]]) -> None:
+    types = MessageTypes(schema, [steps[1] for steps in named if steps[0] == "event"])
+    variables = {"data": cel.Type(types.data), "event": cel.Type(types.event)}
+    try:
+        result = cel.NewEnv(descriptor_pool=types.pool, variables=variables).compile(expression).return_type()
+    except RuntimeError as error:
+        raise _explained(str(error), types) from None
+    if result not in (cel.Type.BOOL, cel.Type.DYN):
+        raise ConditionError(1, 1, f"must be true or false, but is {types.titled(str(result)).lower()}")
 
 
-def _cel_type(names: Names, field: paths.Field) -> Any | None:
-    """How a field is declared; None for what CEL cannot see here."""
-    if isinstance(field.type, list):
-        return cel.Type.DYN
-    kind, meaning = field.type["type"], field.type.get("logicalType")
-    if meaning == "decimal":
-        return None
-    if meaning in ("date", "timestamp-millis", "timestamp-micros"):
-        return cel.Type.TIMESTAMP
-    if kind in ("record", "error"):
-        return cel.Type.DYN if field.nullable else None
-    if kind == "array":
-        items = names.resolve(field.type["items"])
-        return cel.Type.List(
-            _SCALARS.get(items["type"], cel.Type.DYN) if isinstance(items, Mapping) else cel.Type.DYN
+def _explained(text: str, types: MessageTypes) -> ConditionError:
+    """CEL's first error, in words that a steward knows."""
+    place = _PLACE.search(text)
+    if place is None:
+        return ConditionError(1, 1, text.splitlines()[0].removeprefix("INVALID_ARGUMENT: "))
+    message = re.sub(r" \(in container ''\)| \[INVALID_ARGUMENT\]", "", place[3])
+    if undefined := _UNDEFINED.search(message):
+        close = difflib.get_close_matches(undefined[1], types.fields_of(undefined[2]), n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        message = f"{types.titled(undefined[2])} has no field {undefined[1]}{hint}"
+    elif "conditions.Decimal" in message:
+        message = f"{types.titled(message)}; {_NO_DECIMALS}"
+    elif "undeclared reference" in message:
+        message += "; the payload is data.<field>, the envelope event.<attribute>"
+    return ConditionError(int(place[1]), int(place[2]), types.titled(message))
+
+
+def _place(code: str, offset: int) -> tuple[int, int]:
+    """Line and column of an offset, from 1."""
+    before = code[:offset]
+    return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
+
+
+def _variable(schema: Any, steps: tuple[str, ...]) -> tuple[str, _Variable]:
+    """The variable that a name stands for: its steps up to a list or map, where CEL itself goes on."""
+    if steps[0] == "event":
+        name = steps[1]
+        if name == "time":
+            return "event.time", _Variable(cel.Type.TIMESTAMP, _time, may_be_null=True)
+        return f"event.{name}", _Variable(
+            cel.Type.STRING, lambda attributes, _: attributes.get(name), may_be_null=name not in REQUIRED_ATTRIBUTES
         )
+    names = Names(schema)
+    record, namespace, may_be_null, path = names.resolve(schema), "", False, []
+    kind: Any = record
+    for step in steps[1:]:
+        if isinstance(kind, list) or kind["type"] not in ("record", "error"):
+            break
+        namespace = names.namespace_of(kind, namespace)
+        field = next(field for field in kind["fields"] if field["name"] == step)
+        other, null = nullable(names.resolve(field["type"], namespace))
+        kind = names.resolve(other, namespace)
+        may_be_null = may_be_null or null
+        path.append(step)
+    declared = _declared(names, kind, namespace)
+    return ".".join(("data", *path)), _Variable(
+        declared, _field(path, _holds_moment(declared)), may_be_null=may_be_null
+    )
+
+
+def _declared(names: Names, resolved: Any, namespace: str) -> Any:
+    """The CEL type of a value that is not null."""
+    if isinstance(resolved, list):
+        return cel.Type.DYN
+    kind, meaning = resolved["type"], resolved.get("logicalType")
+    if kind == "array":
+        item = names.resolve(resolved["items"], namespace)
+        return cel.Type.List(_declared(names, item, namespace))
     if kind == "map":
         return cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
-    return _SCALARS.get(kind, cel.Type.DYN)
+    if kind in ("int", "long") and meaning in TIMESTAMPS | DURATIONS:
+        return cel.Type.TIMESTAMP if meaning in TIMESTAMPS else cel.Type.DURATION
+    return cel.Type.DYN if meaning == "decimal" else _SCALARS.get(kind, cel.Type.DYN)
 
 
-def _wrapped(kind: Any) -> Any:
-    wrapper = _WRAPPERS.get(str(kind))
-    return kind if wrapper is None else cel.Type(wrapper)
-
-
-def _refuse_decimals(expression: str, schema: Any) -> None:
-    for field in paths.fields(schema):
-        if not isinstance(field.type, list) and field.type.get("logicalType") == "decimal":
-            for word in _words(expression):
-                if word == f"data.{field.path}":
-                    raise ConditionError(
-                        1,
-                        expression.index(word) + 1,
-                        f"{field.path} is a decimal, which CEL cannot compare exactly; use an integer field",
-                    )
-
-
-def _explained(text: str, expression: str) -> ConditionError:
-    match = _PLACE.search(text)
-    if match is None:
-        return ConditionError(1, 1, text.splitlines()[0].removeprefix("INVALID_ARGUMENT: "))
-    message = (
-        match[3]
-        .removesuffix(" (in container '')")
-        .removesuffix(" [INVALID_ARGUMENT]")
-        .replace(" (in container '')", "")
-    )
-    if "has(" in expression and "has" in message:
-        message += "; has() is not available, compare with null instead"
-    return ConditionError(int(match[1]), int(match[2]), message)
-
-
-def _attribute(name: str) -> Reader:
-    return lambda attributes, _: attributes.get(name)
+def _holds_moment(kind: Any) -> bool:
+    return any(kind == moment or kind == cel.Type.List(moment) for moment in _MOMENTS)
 
 
 def _time(attributes: Mapping[str, str], _: Mapping[str, Any]) -> dt.datetime | None:
     return envelope.moment(attributes["time"]) if "time" in attributes else None
 
 
-def _field(steps: list[str]) -> Reader:
+def _field(path: Sequence[str], is_moment: bool) -> Reader:
+    seen = _moment if is_moment else _plain
+
     def read(_: Mapping[str, str], data: Mapping[str, Any]) -> Any:
         value: Any = data
-        for step in steps:
+        for step in path:
             if value is None:
                 return None
             value = value[step]
-        return _seen(value)
+        return seen(value)
 
     return read
 
 
-def _seen(value: Any) -> Any:
-    """A value as CEL takes it: a date is its midnight in UTC."""
+def _moment(value: Any) -> Any:
+    """A date as its midnight in UTC, a time as the duration since midnight; lists of them likewise."""
+    if isinstance(value, list):
+        return [_moment(item) for item in value]
     if isinstance(value, dt.datetime):
-        return value
+        return value if value.tzinfo is not None else value.replace(tzinfo=dt.UTC)
     if isinstance(value, dt.date):
         return dt.datetime(value.year, value.month, value.day, tzinfo=dt.UTC)
-    if isinstance(value, (list, Mapping)):
-        return _inside(value)
+    if isinstance(value, dt.time):
+        return dt.datetime.combine(_EPOCH_DAY, value) - dt.datetime.combine(_EPOCH_DAY, dt.time())
     return value
 
 
-def _inside(value: Any) -> Any:
+def _plain(value: Any) -> Any:
+    """A value as CEL takes it anywhere."""
+    if isinstance(value, (str, int, float, bytes, type(None))):
+        return value
     if isinstance(value, list):
-        return [_inside(item) for item in value]
+        return [_plain(item) for item in value]
     if isinstance(value, Mapping):
-        return {name: _inside(item) for name, item in value.items()}
+        return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, (dt.date, dt.time)):
         return value.isoformat()
-    if isinstance(value, (decimal.Decimal, uuid.UUID)):
-        return str(value)
-    return value
+    if isinstance(value, decimal.Decimal):
+        return f"{value.normalize():f}"
+    assert isinstance(value, uuid.UUID), "fastavro gives no other class"
+    return str(value)
+
+
+def _reason(result: Any) -> str:
+    """Why CEL gave no boolean; its own text repeats values, so only its kind is told."""
+    if result.type() != cel.Type.ERROR:
+        return "the result is null or no boolean"
+    text = str(result.value())
+    for part, reason in (
+        ("No matching overload", "a value is null or of another type"),
+        ("SELECT", "a value is null or of another type"),
+        ("NOT_FOUND", "a key is missing"),
+        ("Index error", "an index is past the end"),
+        ("divide by zero", "a division by zero"),
+        ("OUT_OF_RANGE", "a number is out of range"),
+        ("overflow", "a number is out of range"),
+    ):
+        if part in text:
+            return reason
+    return "a value cannot be converted" if "INVALID_ARGUMENT" in text else "CEL met an error"
