@@ -1,27 +1,43 @@
 """What an agreement releases of an envelope, by an allow-list.
 
-For event types about persons, id, subject and key become pseudonyms, the time becomes its day, the source is named
-without its path, and extension attributes (trace headers among them) are left out: by any of these, two consumers could
-find out that they were told of the same person. An agreement may release more (``envelope`` in its file).
+For event types about persons, id, subject and key become pseudonyms, the time becomes its day in UTC, the source is
+named without its path, and extension attributes (trace headers among them) are left out: by any of these, two consumers
+could find out that they were told of the same person. An agreement may release more (``envelope`` in its file).
 """
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
 from lintas import names
 from schemas.model import ENVELOPE_ATTRIBUTES, Agreement, Classification
-from schemas.release_rules import Drop, Keep, Pseudonym
+from schemas.release_rules import Drop, Generalise, Keep, Pseudonym
 from schemas.rules import CannotRelease, Pseudonymise, ReleaseRule
+from schemas.wire.moments import moment
 
 # Made by the bus for every delivery.
 OURS: Final = ("specversion", "type", "datacontenttype", "dataschema", "agreement", "channel")
-_KEEP, _DROP, _PSEUDONYM = Keep(), Drop(), Pseudonym()
-_PERSONAL: Final[Mapping[str, ReleaseRule]] = {"id": _PSEUDONYM, "subject": _PSEUDONYM, "key": _PSEUDONYM}
-_ID_LABEL: Final = b"ce_id\0"  # an id's pseudonym never equals that of a field
+_KEEP, _DROP, _PSEUDONYM, _DAY = Keep(), Drop(), Pseudonym(), Generalise(to="day", band=None)
+_PERSONAL: Final[Mapping[str, ReleaseRule]] = {
+    "id": _PSEUDONYM,
+    "subject": _PSEUDONYM,
+    "key": _PSEUDONYM,
+    "time": _DAY,
+}
+_NAME = re.compile(r"[a-z0-9]+")
+# The rules that leave an attribute what CloudEvents says it is: an id unique, a source a URI reference, a time a time.
+_FITTING: Final[Mapping[str, tuple[str, ...]]] = {
+    "id": ("keep", "pseudonym"),
+    "source": ("keep", "pseudonym"),
+    "time": ("keep", "drop", "generalise"),
+}
+_OTHERS: Final = ("keep", "drop", "mask", "pseudonym")
+_ID_LABEL: Final = b"\xffid\xff"  # no text in UTF-8 has this byte: an id's pseudonym never equals that of a field
+_FIRST_MOMENT: Final = "0000-01-01T00:00:00Z"
 
 
 def rule_for(attribute: str, agreement: Agreement, classification: Classification) -> ReleaseRule | None:
-    """The rule of one attribute; None stands for what the bus does with time and source of personal events."""
+    """The rule of one attribute (or ``key``); None where the source of an event about persons is named without path."""
     if attribute in agreement.envelope:
         return agreement.envelope[attribute]
     if attribute not in ENVELOPE_ATTRIBUTES:
@@ -35,16 +51,15 @@ def envelope_problems(agreement: Agreement) -> list[tuple[str, str]]:
     """What is wrong with an agreement's envelope rules, as (attribute, message)."""
     problems = []
     for attribute, rule in agreement.envelope.items():
+        fitting = _FITTING.get(attribute, _OTHERS)
         if attribute in OURS:
             problems.append((attribute, "is set by the bus for every delivery"))
-        elif attribute not in ENVELOPE_ATTRIBUTES and not (
-            attribute.isascii() and attribute.isalnum() and attribute.islower()
-        ):
+        elif not _NAME.fullmatch(attribute) or attribute == "data":
             problems.append((attribute, "is no attribute: names have lower-case letters and digits only"))
-        elif attribute in ("id", "source") and rule.name == "drop":
-            problems.append((attribute, "cannot be dropped: CloudEvents requires it"))
-        elif rule.name == "generalise" and attribute != "time":
-            problems.append((attribute, "can be generalised only if it is the time"))
+        elif rule.name not in fitting or (isinstance(rule, Generalise) and rule.to not in ("year", "month", "day")):
+            how = "keep, drop, or generalise to year, month or day" if attribute == "time" else ", ".join(fitting)
+            why = "; CloudEvents requires it" if rule.name == "drop" else ""
+            problems.append((attribute, f"cannot be released by {rule.name}{why} (possible: {how})"))
     return problems
 
 
@@ -63,7 +78,7 @@ def released_envelope(
     Args:
         attributes: of the event as published.
         key: of the event as published.
-        agreement: under which it is delivered.
+        agreement: under which it is delivered, without ``envelope_problems``.
         classification: of the event type.
         publisher: the system that published it.
         channel: G2G, G2B ...
@@ -84,31 +99,37 @@ def released_envelope(
             continue
         rule = rule_for(attribute, agreement, classification)
         if rule is None:
-            released[attribute] = (
-                names.source_of(publisher) if attribute == "source" else f"{value[:10]}T00:00:00Z"
-            )
+            released[attribute] = names.source_of(publisher)
         elif rule.name != "drop":
-            released[attribute] = _apply(attribute, rule, value, pseudonymise)
+            released[attribute] = _released(attribute, rule, value, pseudonymise)
     return released, _released_key(key, rule_for("key", agreement, classification), pseudonymise)
 
 
-def _apply(attribute: str, rule: ReleaseRule, value: str, pseudonymise: Pseudonymise) -> str:
+def id_pseudonym(event_id: str, pseudonymise: Pseudonymise) -> str:
+    """The pseudonym of an event's id, which is never that of a field with the same value."""
+    return pseudonymise(_ID_LABEL + event_id.encode())
+
+
+def _released(attribute: str, rule: ReleaseRule, value: str, pseudonymise: Pseudonymise) -> str:
     if attribute == "id" and rule.name == "pseudonym":
-        return pseudonymise(_ID_LABEL + value.encode())
-    coarse = str(rule.released(value, pseudonymise))
-    if rule.name == "generalise":  # still a moment, as CloudEvents requires: its first
-        return coarse + "0000-01-01T00:00:00Z"[len(coarse) :]
-    return coarse
+        return id_pseudonym(value, pseudonymise)
+    try:
+        if rule.name == "generalise":
+            coarse: str = rule.released(moment(value), pseudonymise)
+            return coarse + _FIRST_MOMENT[len(coarse) :]  # still a moment, as CloudEvents requires: its first
+        return str(rule.released(value, pseudonymise))
+    except ValueError as error:  # CannotRelease, or a time outside the years that there are
+        raise CannotRelease(str(error), f"envelope.{attribute}") from None
 
 
 def _released_key(key: bytes | None, rule: ReleaseRule | None, pseudonymise: Pseudonymise) -> bytes | None:
-    if key is None or rule is None or rule.name == "keep":
-        return key
-    if rule.name == "drop":
+    if key is None or rule is None or rule.name == "drop":
         return None
+    if rule.name == "keep":
+        return key
     if rule.name == "pseudonym":
         return pseudonymise(key).encode()
     try:
         return str(rule.released(key.decode(), pseudonymise)).encode()
     except UnicodeDecodeError:
-        raise CannotRelease("key: is not UTF-8") from None
+        raise CannotRelease("the key is not UTF-8", "envelope.key") from None

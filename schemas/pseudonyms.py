@@ -1,15 +1,21 @@
-"""Keys of pseudonyms: one consumer's tokens never match another's, and nobody without the key can make them."""
+"""Keys of pseudonyms: one consumer's tokens never match another's, and nobody without the key can make them.
+
+A token is ``p<version>-`` and the first 16 bytes of HMAC-SHA256(consumer's key, value) in base32, lower case. The
+consumer's key is HMAC-SHA256(master key of the version, label, system, domain), each part preceded by its length as 4
+bytes, big-endian. Rotation: docs/how-to/rotate-pseudonym-keys.md.
+"""
 
 import base64
+import contextlib
 import hmac
+import os
 import secrets
 import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Protocol, Self
 
-from lintas.credentials import write_private
-from lintas.errors import MissingCredentials
+from lintas.errors import BadSettings, MissingCredentials
 from schemas.rules import Pseudonymise
 
 KEY_BYTES: Final = 32
@@ -20,7 +26,7 @@ class KeySource(Protocol):
     """Where master keys come from: files, or a key management system."""
 
     def key(self, version: int) -> bytes:
-        """The master key of a version, 32 bytes.
+        """The master key of a version, 32 bytes. Called once for each agreement when a catalogue comes into force.
 
         Raises:
             MissingCredentials: there is no such version.
@@ -36,20 +42,57 @@ class KeyFiles:
         self._keys: dict[int, bytes] = {}
 
     def key(self, version: int) -> bytes:
-        """The master key of a version."""
+        """The master key of a version; read once, since a version's key never changes.
+
+        Raises:
+            MissingCredentials: there is no such file.
+            BadSettings: the file does not hold a key.
+        """
         if version not in self._keys:
-            path = self._folder / f"{version}.key"
+            path = self._path(version)
             try:
-                self._keys[version] = bytes.fromhex(path.read_text().strip())
+                key = bytes.fromhex(path.read_text())
             except FileNotFoundError:
                 raise MissingCredentials(principal=f"pseudonym key {version}", path=path) from None
+            except ValueError:
+                key = b""
+            if len(key) != KEY_BYTES:
+                raise BadSettings(
+                    name="LINTAS_SECRETS_DIR",
+                    reason=f"{path} does not hold {KEY_BYTES} bytes in hexadecimal",
+                    remedy="bring the file back from a backup; a new key would change every pseudonym.",
+                )
+            self._keys[version] = key
         return self._keys[version]
 
     def create(self, version: int) -> None:
-        """Make the key of a version at random unless it exists."""
-        path = self._folder / f"{version}.key"
-        if not path.exists():
-            write_private(path, secrets.token_hex(KEY_BYTES) + "\n")
+        """Make the key of a version at random unless it exists; of several at the same time, the first one's counts."""
+        path = self._path(version)
+        if path.exists():
+            return
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123  mode at creation
+            file.write(secrets.token_hex(KEY_BYTES) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(draft)  # never over an existing key, which others may have used already
+        draft.unlink()
+
+    def _path(self, version: int) -> Path:
+        return self._folder / f"{version}.key"
+
+
+class _GivenKeys:
+    """Master keys given outright."""
+
+    def __init__(self, keys: Mapping[int, bytes]) -> None:
+        self._keys = keys
+
+    def key(self, version: int) -> bytes:
+        """The key of a version, or else the first one's."""
+        return self._keys.get(version, next(iter(self._keys.values())))
 
 
 class PseudonymKeys:
@@ -65,22 +108,31 @@ class PseudonymKeys:
         return cls(KeyFiles(folder))
 
     @classmethod
+    def create(cls, folder: Path, version: int = 1) -> Self:
+        """Keys from the files of a folder, in which the key of ``version`` is made unless it is there."""
+        files = KeyFiles(folder)
+        files.create(version)
+        return cls(files)
+
+    @classmethod
     def fixed(cls, keys: Mapping[int, bytes]) -> Self:
-        """Keys given outright, for tests of agreements."""
-        source = KeyFiles(Path())
-        source._keys.update(keys)
-        return cls(source)
+        """Keys given outright, for tests of agreements; versions that are not given share the first one's."""
+        return cls(_GivenKeys(keys))
 
     def for_consumer(self, system: str, version: int, domain: str | None = None) -> Pseudonymise:
         """The function that makes one consumer's tokens; ``domain`` narrows where they match.
 
         The same value gives the same token whatever field or event type it stands in.
+
+        Raises:
+            MissingCredentials: there is no key of that version.
         """
         key = self._derive(version, "pseudonym", system, domain or "")
+        prefix = f"p{version}-"
 
         def pseudonymise(value: bytes) -> str:
             token = hmac.digest(key, value, "sha256")[:TOKEN_BYTES]
-            return f"p{version}-{base64.b32encode(token).decode().rstrip('=').lower()}"
+            return prefix + base64.b32encode(token).decode().rstrip("=").lower()
 
         return pseudonymise
 

@@ -19,22 +19,30 @@ class RuleDoesNotFit(ValueError):
 
 
 class CannotRelease(ValueError):
-    """A rule cannot release this value; the text names the rule and the reason, never the value."""
+    """A rule cannot release this value; the text names the rule and the reason, never the value.
+
+    Attributes:
+        path: the field, or ``envelope.<attribute>``; empty where only the rule itself is known.
+    """
+
+    def __init__(self, reason: str, path: str = "") -> None:
+        super().__init__(reason)
+        self.path = path
 
 
 class ReleaseRule(BaseModel):
     """What one field becomes for one consumer. Subclasses give ``name``, ``released_type`` and ``released``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     name: ClassVar[str]
 
     @model_serializer(mode="plain")
     def as_written(self) -> str | dict[str, Any]:
         """The rule as a steward writes it, settings that have their default left out."""
         settings = {
-            name: value
-            for name, value in self.__dict__.items()
-            if value != type(self).model_fields[name].default
+            field.alias or name: getattr(self, name)
+            for name, field in type(self).model_fields.items()
+            if getattr(self, name) != field.default
         }
         return {self.name: settings} if settings else self.name
 
