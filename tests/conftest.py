@@ -1,12 +1,16 @@
 """Fixtures of all tests: a clean environment, and one real bus for the whole session."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lintas.local.bus import LocalBus
 from lintas.settings import Settings
+from schemas.load import Catalogue
+from schemas.model import Agency, Agreement, EventType
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -26,3 +30,70 @@ def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     settings = local.start(outlive=False)
     yield settings
     local.stop()
+
+
+@pytest.fixture(scope="session")
+def small_catalogue() -> Callable[[str], Catalogue]:
+    """Builds a catalogue of two agencies, two event types and two agreements; ``tag`` is part of every name."""
+    return _small_catalogue
+
+
+def _small_catalogue(tag: str) -> Catalogue:
+    office, users = f"office-{tag}", f"users-{tag}"
+    agencies: list[dict[str, Any]] = [
+        {
+            "agency": office,
+            "name": "An office",
+            "domain": f"id.go.{office}",
+            "systems": {"desk": {"name": "The desk", "kind": "government"}},
+        },
+        {
+            "agency": users,
+            "name": "Its users",
+            "domain": f"id.co.{users}",
+            "systems": {
+                "statistics": {"name": "Counts", "kind": "government", "inbox_partitions": 2},
+                "shop": {"name": "Sells", "kind": "business", "inbox_partitions": 2},
+            },
+        },
+    ]
+    event_types: list[dict[str, Any]] = [
+        {
+            "event_type": f"id.go.{office}.thing.{verb}.v1",
+            "owner": office,
+            "title": f"A thing was {verb}",
+            "summary": f"Somebody has {verb} a thing.",
+            "publishers": [f"{office}.desk"],
+            "classification": "internal",
+            "subject": "number",
+            "partitions": 3,
+        }
+        for verb in ("made", "lost")
+    ]
+    agreements: list[dict[str, Any]] = [
+        {
+            "agreement": f"{users}.{system}.{verb}",
+            "provider": office,
+            "consumer": f"{users}.{system}",
+            "event_type": f"id.go.{office}.thing.{verb}.v1",
+            "legal_basis": "Perpres 39/2019",
+            "purpose": "to show how this works",
+            "valid": {"from": "2026-01-01", "until": "2036-12-31"},
+            "release": {"number": "keep"},
+        }
+        for system, verb in (("statistics", "made"), ("shop", "lost"))
+    ]
+    schema = {
+        "type": "record",
+        "name": "Thing",
+        "namespace": "id.go.office",
+        "fields": [{"name": "number", "type": "string"}, {"name": "colour", "type": "string"}],
+    }
+    return Catalogue(
+        folder=Path(),
+        agencies={str(agency["agency"]): Agency.model_validate(agency) for agency in agencies},
+        event_types={str(one["event_type"]): EventType.model_validate(one) for one in event_types},
+        schemas={str(one["event_type"]): schema for one in event_types},
+        agreements={str(one["agreement"]): Agreement.model_validate(one) for one in agreements},
+        places={},
+    )
