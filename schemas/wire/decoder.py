@@ -76,7 +76,8 @@ class _Code:
             self._add(0, f"def {name}(d, p, n, depth):", "    w = ''", "    try:")
             if isinstance(of, Record) and of.recursive:
                 self._add(2, f"if depth >= {DEEPEST}:")
-                self._add(3, f"raise Fault('depth', 'is nested more than {DEEPEST} levels deep')", "", "depth += 1")
+                self._add(3, f"raise Fault('depth', 'is nested more than {DEEPEST} levels deep')")
+                self._add(2, "depth += 1")
             self._value(of, "v", "", 2, inside=of)
             self._add(2, "return v, p")
             self._add(1, "except FAULTS as fault:", "    raise located(w, fault) from None")
