@@ -1,13 +1,14 @@
-"""Whether a new schema reads all that was written before: BACKWARD_TRANSITIVE (Avro 1.12, schema resolution).
+"""Whether a new schema reads all that was written before: BACKWARD_TRANSITIVE (Avro 1.12, "Schema Resolution").
 
-Written from the specification: ``avro.compatibility`` misjudges unqualified aliases and does not notice changes of
-decimals and timestamps (FACTS.md).
+Written from the specification: ``avro.compatibility`` misjudges unqualified aliases, does not notice changes of
+decimals and timestamps, and answers in no order (FACTS.md). Where the specification matches names without their
+namespace, so does this.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from schemas.avro_tree import Names, full_name, logical
+from schemas.avro_tree import NAMED, Names, full_name, logical
 
 _PROMOTIONS: Final[Mapping[str, frozenset[str]]] = {
     "int": frozenset({"long", "float", "double"}),
@@ -16,126 +17,144 @@ _PROMOTIONS: Final[Mapping[str, frozenset[str]]] = {
     "string": frozenset({"bytes"}),
     "bytes": frozenset({"string"}),
 }
-# Logical types that change what the bytes mean; identifiers only narrow what is accepted.
-_MEANINGS: Final = (
-    "decimal",
-    "date",
-    "time-millis",
-    "time-micros",
-    "timestamp-millis",
-    "timestamp-micros",
-    "duration",
+# Logical types that say what the bytes mean; identifiers only narrow what may be published from now on.
+_MEANINGS: Final = frozenset(
+    {"decimal", "date", "time-millis", "time-micros", "duration"}
+    | {f"{local}timestamp-{unit}" for local in ("", "local-") for unit in ("millis", "micros", "nanos")}
 )
 
 
 def incompatibilities(new: Any, earlier: Sequence[Any]) -> list[str]:
-    """Every reason why ``new`` cannot read data of the ``earlier`` schemas, in the order of the fields, once each."""
+    """Every reason why ``new`` cannot read data of the ``earlier`` schemas, as ``path: reason`` in the fields' order.
+
+    Args:
+        new: a valid Avro schema as parsed JSON.
+        earlier: the schemas that data has been written with, oldest first.
+    """
     found: dict[str, None] = {}
     for writer in earlier:
-        found.update(dict.fromkeys(_Comparison(new, writer).reasons()))
+        found.update(dict.fromkeys(_Resolution(new, writer).reasons()))
     return list(found)
 
 
-class _Comparison:
+class _Type(NamedTuple):
+    """A resolved type, and the namespace in which the names inside it are looked up."""
+
+    node: Any
+    namespace: str
+
+    @property
+    def kind(self) -> str:
+        kind: str = self.node["type"]
+        return "record" if kind == "error" else kind
+
+    @property
+    def full_name(self) -> str:
+        return full_name(self.node, self.namespace)
+
+    def __str__(self) -> str:
+        if isinstance(self.node, list):
+            return "a union"
+        return f"{self.kind} {self.node['name']}" if self.kind in NAMED else self.kind
+
+
+class _Resolution:
+    """One reader's schema held against one writer's."""
+
     def __init__(self, reader: Any, writer: Any) -> None:
         self._reader, self._writer = reader, writer
         self._reader_names, self._writer_names = Names(reader), Names(writer)
-        self._compared: set[tuple[int, int]] = set()
+        self._open: list[tuple[int, int]] = []  # records being compared: a type may contain itself
 
     def reasons(self) -> Iterator[str]:
-        yield from self._compare(self._reader, self._writer, "", "", "")
+        return self._compare(_Type(self._reader, ""), _Type(self._writer, ""), "")
 
-    def _compare(self, reader: Any, writer: Any, path: str, rspace: str, wspace: str) -> Iterator[str]:
-        reader, writer = (
-            self._reader_names.resolve(reader, rspace),
-            self._writer_names.resolve(writer, wspace),
-        )
-        where = path or "the event"
-        if isinstance(writer, list):
-            for branch in writer:
-                yield from self._compare(reader, branch, path, rspace, wspace)
-            return
-        if isinstance(reader, list):
-            if not any(not list(self._attempt(branch, writer, path, rspace, wspace)) for branch in reader):
-                yield f"{where}: no branch of the union reads {_text(writer)}"
-            return
-        if (id(reader), id(writer)) in self._compared:
-            return
-        self._compared.add((id(reader), id(writer)))
-        yield from self._compare_types(reader, writer, path, rspace, wspace)
+    def _compare(self, reader: _Type, writer: _Type, path: str) -> Iterator[str]:
+        reader = _Type(self._reader_names.resolve(*reader), reader.namespace)
+        writer = _Type(self._writer_names.resolve(*writer), writer.namespace)
+        if isinstance(writer.node, list):
+            for branch in writer.node:
+                yield from self._compare(reader, _Type(branch, writer.namespace), path)
+        elif isinstance(reader.node, list):
+            branches = [
+                _Type(self._reader_names.resolve(branch, reader.namespace), reader.namespace) for branch in reader.node
+            ]
+            matching = [branch for branch in branches if _matches(branch, writer)]
+            if matching:
+                same_name = [branch for branch in matching if _same_full_name(branch, writer)]
+                yield from self._compare_types((same_name or matching)[0], writer, path)
+            else:
+                yield f"{_at(path)}: no branch of the union reads {writer}"
+        elif not _matches(reader, writer):
+            alias = " (it needs an alias)" if reader.kind == writer.kind else ""
+            yield f"{_at(path)}: {reader} cannot read {writer}{alias}"
+        else:
+            yield from self._compare_types(reader, writer, path)
 
-    def _attempt(self, reader: Any, writer: Any, path: str, rspace: str, wspace: str) -> Iterator[str]:
-        """Compare without remembering: a branch that does not fit must not count as compared."""
-        kept = set(self._compared)
-        yield from list(self._compare(reader, writer, path, rspace, wspace))
-        self._compared = kept
+    def _compare_types(self, reader: _Type, writer: _Type, path: str) -> Iterator[str]:
+        """Compare two types that match by kind and name."""
+        yield from _meanings(reader.node, writer.node, _at(path))
+        if reader.kind == "record":
+            pair = id(reader.node), id(writer.node)
+            if pair not in self._open:
+                self._open.append(pair)
+                yield from self._fields(reader, writer, path)
+                self._open.pop()
+        elif reader.kind == "enum":
+            lost = [symbol for symbol in writer.node["symbols"] if symbol not in reader.node["symbols"]]
+            if lost and "default" not in reader.node:
+                yield f"{_at(path)}: the enum has lost {', '.join(lost)} and has no default"
+        elif reader.kind == "fixed" and reader.node["size"] != writer.node["size"]:
+            yield f"{_at(path)}: fixed of {reader.node['size']} bytes cannot read one of {writer.node['size']}"
+        elif reader.kind in ("array", "map") and reader.kind == writer.kind:
+            mark, inside = ("[]", "items") if reader.kind == "array" else ("{}", "values")
+            yield from self._compare(
+                _Type(reader.node[inside], reader.namespace), _Type(writer.node[inside], writer.namespace), path + mark
+            )
 
-    def _compare_types(
-        self, reader: Mapping[str, Any], writer: Mapping[str, Any], path: str, rspace: str, wspace: str
-    ) -> Iterator[str]:
-        where = path or "the event"
-        kind, written = reader["type"], writer["type"]
-        if kind != written:
-            if kind not in _PROMOTIONS.get(written, ()):
-                yield f"{where}: {_text(reader)} cannot read {_text(writer)}"
-            return
-        if kind in ("record", "enum", "fixed") and not self._same_name(reader, writer, rspace, wspace):
-            yield f"{where}: {kind} {reader['name']} cannot read {kind} {writer['name']} (give it an alias)"
-            return
-        yield from _meaning(reader, writer, where)
-        if kind == "record":
-            yield from self._records(reader, writer, path, rspace, wspace)
-        elif kind == "enum":
-            lost = [symbol for symbol in writer["symbols"] if symbol not in reader["symbols"]]
-            if lost and "default" not in reader:
-                yield f"{where}: the enum lost {', '.join(lost)} and has no default"
-        elif kind == "fixed" and reader["size"] != writer["size"]:
-            yield f"{where}: fixed of {reader['size']} bytes cannot read one of {writer['size']}"
-        elif kind == "array":
-            yield from self._compare(reader["items"], writer["items"], f"{path}[]", rspace, wspace)
-        elif kind == "map":
-            yield from self._compare(reader["values"], writer["values"], f"{path}{{}}", rspace, wspace)
-
-    def _records(
-        self, reader: Mapping[str, Any], writer: Mapping[str, Any], path: str, rspace: str, wspace: str
-    ) -> Iterator[str]:
-        rspace, wspace = (
-            self._reader_names.namespace_of(reader, rspace),
-            self._writer_names.namespace_of(writer, wspace),
-        )
-        written = {field["name"]: field for field in writer["fields"]}
-        for field in reader["fields"]:
+    def _fields(self, reader: _Type, writer: _Type, path: str) -> Iterator[str]:
+        reader_space = self._reader_names.namespace_of(reader.node, reader.namespace)
+        writer_space = self._writer_names.namespace_of(writer.node, writer.namespace)
+        written = {field["name"]: field for field in writer.node["fields"]}
+        for field in reader.node["fields"]:
             place = f"{path}.{field['name']}" if path else field["name"]
             source = next(
-                (written[name] for name in (field["name"], *field.get("aliases", ())) if name in written),
-                None,
+                (written[name] for name in (field["name"], *field.get("aliases", ())) if name in written), None
             )
             if source is not None:
-                yield from self._compare(field["type"], source["type"], place, rspace, wspace)
+                yield from self._compare(_Type(field["type"], reader_space), _Type(source["type"], writer_space), place)
             elif "default" not in field:
                 yield f"{place}: is new and has no default"
 
-    @staticmethod
-    def _same_name(reader: Mapping[str, Any], writer: Mapping[str, Any], rspace: str, wspace: str) -> bool:
-        own, other = full_name(reader, rspace), full_name(writer, wspace)
-        space = own.rpartition(".")[0]
-        aliases = {
-            alias if "." in alias or not space else f"{space}.{alias}" for alias in reader.get("aliases", ())
-        }
-        # Avro 1.12 compares unqualified names; a record may be moved to another namespace.
-        return own.rpartition(".")[2] == other.rpartition(".")[2] or other in aliases
+
+def _at(path: str) -> str:
+    return path or "the event"
 
 
-def _meaning(reader: Mapping[str, Any], writer: Mapping[str, Any], where: str) -> Iterator[str]:
+def _matches(reader: _Type, writer: _Type) -> bool:
+    """Whether two types match by kind and name, whatever is inside them."""
+    if isinstance(reader.node, list):
+        return False  # a union stands in no union
+    if reader.kind != writer.kind:
+        return reader.kind in _PROMOTIONS.get(writer.kind, ())
+    if reader.kind not in NAMED:
+        return True
+    space = reader.full_name.rpartition(".")[0]
+    aliases = {alias if "." in alias or not space else f"{space}.{alias}" for alias in reader.node.get("aliases", ())}
+    same = reader.full_name.rpartition(".")[2] == writer.full_name.rpartition(".")[2]
+    return same or writer.full_name in aliases
+
+
+def _same_full_name(reader: _Type, writer: _Type) -> bool:
+    return reader.kind == writer.kind and (reader.kind not in NAMED or reader.full_name == writer.full_name)
+
+
+def _meanings(reader: Mapping[str, Any], writer: Mapping[str, Any], where: str) -> Iterator[str]:
     new, old = logical(reader), logical(writer)
-    if (new in _MEANINGS or old in _MEANINGS) and new != old:
-        yield f"{where}: {new or 'no logical type'} cannot read {old or 'no logical type'}"
-    elif new == "decimal" == old:
-        if reader.get("scale", 0) != writer.get("scale", 0):
-            yield f"{where}: decimal scale {reader.get('scale', 0)} cannot read scale {writer.get('scale', 0)}"
-        elif reader["precision"] < writer["precision"]:
-            yield f"{where}: decimal precision {reader['precision']} cannot read precision {writer['precision']}"
-
-
-def _text(node: Any) -> str:
-    return str(node["name"] if "name" in node else node["type"]) if isinstance(node, Mapping) else "a union"
+    if new != old and (new in _MEANINGS or old in _MEANINGS or new == "uuid"):
+        yield f"{where}: {new or reader['type']} cannot read {old or writer['type']}"
+    elif new == "decimal":
+        for part in ("scale", "precision"):
+            ours, theirs = reader.get(part, 0), writer.get(part, 0)
+            if ours != theirs:
+                yield f"{where}: decimal of {part} {ours} cannot read one of {part} {theirs}"
