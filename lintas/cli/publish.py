@@ -34,7 +34,7 @@ Advance = Callable[[int], None]
 @click.option("--bare", is_flag=True, help="each line is the payload itself")
 @output_option
 def publish(*, event_type: str, file: str, system: str, bare: bool, output: str) -> None:
-    r"""Publish events of one TYPE from FILE, or from standard input.
+    """Publish events of one TYPE from FILE, or from standard input.
 
     One event a line:
 
@@ -48,7 +48,7 @@ def publish(*, event_type: str, file: str, system: str, bare: bool, output: str)
 
     Every line that cannot be published is reported with its number and all its problems; the others are published.
     -o json prints a line for each: a receipt or problems, and last the sums. Exit 0 if all were published, else 1.
-    """
+    """  # noqa: D301  \b is click's mark of a paragraph that is not refilled
     connection = connection_of(Settings(), system)
     run = _Run(event_type, bare=bare, as_json=output == "json")
     with _opened(file) as descriptor, _progress(descriptor) as (advance, say):
@@ -57,7 +57,8 @@ def publish(*, event_type: str, file: str, system: str, bare: bool, output: str)
             with told_as_bus_errors():
                 asyncio.run(run.publish(connection, descriptor, advance))
         except BaseException:
-            click.echo(f"stopped at line {run.line}: {run.sums()}", err=True)
+            if run.line > 1:
+                click.echo(f"stopped at line {run.line:,}: {run.sums()}", err=True)
             raise
     if output == "json":
         click.echo(json.dumps({"published": run.published, "rejected": run.rejected}))

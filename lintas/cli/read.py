@@ -28,7 +28,7 @@ _LINE: Final = "{place:>10}  {time:24}  {channel:7}  {agreement:44}  {data}"
 @click.option("--group", metavar="G", help="go on where group G (SYSTEM or SYSTEM.*) left off, and keep its position")
 @output_option
 def read(*, system: str, start: str, limit: int | None, follow: bool, group: str | None, output: str) -> None:
-    r"""Show the events in the inbox of a SYSTEM: what its agreements released to it.
+    """Show the events in the inbox of a SYSTEM: what its agreements released to it.
 
     By default from the beginning to the current end, without disturbing anyone who reads the inbox. TIME is when the
     bus delivered, such as 2026-11-24T08:00+07:00. A TIME and a group exclude each other.

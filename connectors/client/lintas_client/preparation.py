@@ -1,9 +1,9 @@
 """An event made ready for Kafka, or every reason why it cannot be: no I/O."""
 
+import dataclasses
 import datetime as dt
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from .exceptions import MalformedEvent
@@ -18,7 +18,7 @@ _PLAIN_ATTRIBUTES: Final = frozenset({"id", "subject", "time"})
 _INTEGER_LIMIT: Final = 1 << 31
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Prepared:
     """An event as it is sent: a Kafka record and its id."""
 
@@ -57,12 +57,11 @@ def prepare(
     """
     problems: list[Problem] = []
     value = b""
-    data_subject = None
+    data_subject = _text_at(data, event_type.subject)
     try:
         # to_json first: Python values become JSON, what is JSON already stays as it is.
         payload = json_data.from_json(event_type.codec, json_data.to_json(event_type.codec, data))
         value = framing.frame(event_type.schema_id, event_type.codec.encode(payload))
-        data_subject = _text_at(payload, event_type.subject)
     except MalformedData as error:
         problems += [Problem(_below_data(found.path), found.rule, found.message) for found in error.problems]
     for name, text in (("id", id), ("subject", subject)):
@@ -111,7 +110,8 @@ def _headers(attributes: Mapping[str, Any], problems: list[Problem]) -> list[tup
     try:
         envelope.parse(headers, None)
     except MalformedEnvelope as error:
-        problems += [problem for problem in error.problems if problem.path not in reported]
+        found = (dataclasses.replace(one, path=one.path.removeprefix("envelope").lstrip(".")) for one in error.problems)
+        problems += [problem for problem in found if problem.path not in reported]
     return headers
 
 

@@ -15,6 +15,7 @@ from .wire.errors import InvalidSchema
 
 _TIMEOUT_SECONDS = 15
 _NOT_FOUND = 404
+_ALIKE = 0.4  # how alike a name must be to be suggested
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,18 @@ class Registry:
                 continue
             if found.name == name:
                 return found
-        raise UnknownEventType(event_type=name, suggestion=_suggestion(name, subjects))
+        raise UnknownEventType(event_type=name, suggestion=await self._suggestion(name, subjects))
+
+    async def _suggestion(self, name: str, subjects: Iterable[str]) -> str:
+        by_rest = {rest: subject for subject in subjects if (rest := _rest(subject))}
+        if not by_rest:
+            return "Likely cause: no catalogue has been applied yet."
+        close = difflib.get_close_matches(name, by_rest, n=3, cutoff=_ALIKE) or sorted(by_rest)[:10]
+        names = []
+        for rest in close:
+            latest = await self._get(f"/subjects/{by_rest[rest]}/versions/latest") or {"schema": "{}"}
+            names.append(json.loads(latest["schema"]).get("lintas.event_type", rest))
+        return f"Registered are, among others: {', '.join(names)}."
 
     async def _get(self, path: str) -> Any:
         try:
@@ -142,11 +154,3 @@ def _rest(subject: str) -> str:
     if not (subject.startswith("events.") and subject.endswith("-value")):
         return ""
     return subject.removeprefix("events.").removesuffix("-value").partition(".")[2]
-
-
-def _suggestion(event_type: str, subjects: Iterable[str]) -> str:
-    rests = sorted({rest for subject in subjects if (rest := _rest(subject))})
-    if not rests:
-        return "No event type is registered at all: has a catalogue been applied?"
-    close = difflib.get_close_matches(event_type, rests, n=3, cutoff=0.3)
-    return f"Registered are, behind their owners' domains: {', '.join(close or rests[:10])}."
