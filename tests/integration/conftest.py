@@ -1,0 +1,23 @@
+"""Fixtures of tests that change what a whole bus holds: a bus that is theirs alone."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from lintas.local.bus import LocalBus
+from lintas.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def local_bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBus]:
+    """A running bus whose catalogue tests may replace and whose parts they may kill."""
+    local = LocalBus(tmp_path_factory.mktemp("catalogue-bus"), fast_start=True)
+    local.start(outlive=False)
+    yield local
+    local.stop()
+
+
+@pytest.fixture(scope="session")
+def catalogue_bus(local_bus: LocalBus) -> Settings:
+    """The settings of ``local_bus``."""
+    return Settings(home=local_bus.home.path)
