@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from schemas.avro_tree import NAMED, Names, full_name, logical
+from schemas.wire.identifiers import CHECKS
 
 _PROMOTIONS: Final[Mapping[str, frozenset[str]]] = {
     "int": frozenset({"long", "float", "double"}),
@@ -17,11 +18,15 @@ _PROMOTIONS: Final[Mapping[str, frozenset[str]]] = {
     "string": frozenset({"bytes"}),
     "bytes": frozenset({"string"}),
 }
-# Logical types that say what the bytes mean; identifiers only narrow what may be published from now on.
+# Logical types that say what the bytes mean.
 _MEANINGS: Final = frozenset(
     {"decimal", "date", "time-millis", "time-micros", "duration"}
     | {f"{local}timestamp-{unit}" for local in ("", "local-") for unit in ("millis", "micros", "nanos")}
 )
+
+
+# Logical types that narrow which texts there are: a text written before them need not be one.
+_NARROWING: Final = frozenset({"uuid", *CHECKS})
 
 
 def incompatibilities(new: Any, earlier: Sequence[Any]) -> list[str]:
@@ -79,10 +84,9 @@ class _Resolution:
             branches = [
                 _Type(self._reader_names.resolve(branch, reader.namespace), reader.namespace) for branch in reader.node
             ]
-            matching = [branch for branch in branches if _matches(branch, writer)]
-            if matching:
-                same_name = [branch for branch in matching if _same_full_name(branch, writer)]
-                yield from self._compare_types((same_name or matching)[0], writer, path)
+            match = next((branch for branch in branches if _matches(branch, writer)), None)
+            if match is not None:  # the specification has readers try the first match only
+                yield from self._compare_types(match, writer, path)
             else:
                 yield f"{_at(path)}: no branch of the union reads {writer}"
         elif not _matches(reader, writer):
@@ -145,13 +149,9 @@ def _matches(reader: _Type, writer: _Type) -> bool:
     return same or writer.full_name in aliases
 
 
-def _same_full_name(reader: _Type, writer: _Type) -> bool:
-    return reader.kind == writer.kind and (reader.kind not in NAMED or reader.full_name == writer.full_name)
-
-
 def _meanings(reader: Mapping[str, Any], writer: Mapping[str, Any], where: str) -> Iterator[str]:
     new, old = logical(reader), logical(writer)
-    if new != old and (new in _MEANINGS or old in _MEANINGS or new == "uuid"):
+    if new != old and (new in _MEANINGS or old in _MEANINGS or new in _NARROWING):
         yield f"{where}: {new or reader['type']} cannot read {old or writer['type']}"
     elif new == "decimal":
         for part in ("scale", "precision"):

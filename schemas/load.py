@@ -1,17 +1,21 @@
 """A catalogue folder read: every file as far as it can be, and every problem with file, line and rule."""
 
 import dataclasses
-import json
+import difflib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
-from schemas.model import Agency, Agreement, EventType
+from schemas import marked
+from schemas.marked import Marked
+from schemas.model import Agency, Agreement, EventType, System, Validity
 
 CASES_SUFFIX: Final = ".cases.yaml"
+PARTS: Final = ("agencies", "events", "agreements")
+_LONGEST_SHOWN: Final = 60
 T = TypeVar("T", bound=BaseModel)
 
 
@@ -19,9 +23,9 @@ T = TypeVar("T", bound=BaseModel)
 class CatalogueProblem:
     """One thing that is wrong with a catalogue on disk."""
 
-    file: Path
+    file: Path  # from the catalogue's folder
     line: int
-    rule: str
+    rule: str  # a key of schemas.validate.RULES
     message: str
 
     def __str__(self) -> str:
@@ -51,7 +55,7 @@ class Catalogue:
     event_types: Mapping[str, EventType]
     schemas: Mapping[str, Any]  # parsed .avsc, by event type
     agreements: Mapping[str, Agreement]
-    places: Mapping[tuple[str, str], Place]  # by kind (agency, event-type, agreement) and name
+    places: Mapping[tuple[str, str], Place]  # by kind (agency, event-type, schema, agreement) and name
 
     def place(self, kind: str, name: str) -> Place:
         """Where an object stands."""
@@ -61,6 +65,7 @@ class Catalogue:
 def load(folder: Path) -> tuple[Catalogue, list[CatalogueProblem]]:
     """Read a catalogue folder: ``agencies/``, ``events/``, ``agreements/``."""
     reader = _Reader(folder)
+    reader.look_around()
     agencies = reader.objects("agencies", "agency", Agency, lambda agency: agency.agency)
     event_types = reader.objects("events", "event-type", EventType, lambda event_type: event_type.event_type)
     agreements = reader.objects("agreements", "agreement", Agreement, lambda agreement: agreement.agreement)
@@ -73,114 +78,120 @@ class _Reader:
         self._folder = folder
         self.problems: list[CatalogueProblem] = []
         self.places: dict[tuple[str, str], Place] = {}
-        if not folder.is_dir():
-            self.problems.append(CatalogueProblem(folder, 1, "no-folder", "there is no such folder"))
+
+    def look_around(self) -> None:
+        """Report what nobody would read: a file that is overlooked is an agreement that is not in force."""
+        if not any((self._folder / part).is_dir() for part in PARTS):
+            self._problem(Path(), 1, "no-folder", f"there is no folder with {', '.join(PARTS)} here")
+            return
+        for path in _visible(self._folder):
+            if path.is_dir() and path.name not in PARTS:
+                self._stray(path, f"is not read: the folders of a catalogue are {', '.join(PARTS)}", PARTS)
+        for part in PARTS:
+            for path in _visible(self._folder / part):
+                if path.is_dir() or path.suffix not in ((".yaml", ".avsc") if part == "events" else (".yaml",)):
+                    self._stray(path, f"is not read: {part} holds .yaml files{' and .avsc' * (part == 'events')}")
 
     def objects(self, part: str, kind: str, model: type[T], name_of: Callable[[T], str]) -> dict[str, T]:
         """Every object of one kind, by name."""
         found: dict[str, T] = {}
-        for path in sorted((self._folder / part).glob("*.yaml")):
-            if path.name.endswith(CASES_SUFFIX):
+        for path in _visible(self._folder / part):
+            if path.suffix != ".yaml" or path.name.endswith(CASES_SUFFIX) or path.is_dir():
                 continue
             file = path.relative_to(self._folder)
-            read = self._yaml(path, file)
-            if read is None:
+            content = self._read(path, marked.read_yaml, "yaml-syntax")
+            if content is None or content.value is None:
                 continue
-            content, lines = read
             try:
-                thing = model.model_validate(content)
+                thing = model.model_validate(content.value)
             except ValidationError as error:
-                self._report(error, Place(file, lines))
+                self._report(error, model, Place(file, content.lines))
                 continue
             name = name_of(thing)
             if path.stem != name:
-                self._problem(
-                    file,
-                    lines.get((kind.replace("-", "_"),), 1),
-                    "file-name",
-                    f"the file of {name} must be called {name}.yaml",
-                )
-            found[name] = thing
-            self.places[kind, name] = Place(file, lines)
+                line = content.lines.get((kind.replace("-", "_"),), 1)
+                self._problem(file, line, "file-name", f"the file of {name} must be called {name}.yaml")
+            if path.stem == name or name not in found:
+                found[name] = thing
+                self.places[kind, name] = Place(file, content.lines)
         return found
 
     def schemas(self, event_types: Mapping[str, EventType]) -> dict[str, Any]:
         """The Avro schema beside each event type; one without an event type is a problem."""
         found = {}
         for name in event_types:
-            file = Path("events") / f"{name}.avsc"
-            try:
-                found[name] = json.loads((self._folder / file).read_text())
-            except FileNotFoundError:
+            contract = self.places["event-type", name].file
+            path = (self._folder / contract).with_suffix(".avsc")
+            if not path.exists():
+                self._problem(contract, 1, "schema-missing", f"its schema {path.name} is not beside it")
+                continue
+            content = self._read(path, marked.read_json, "schema-json")
+            if content is not None and (content.value is not None or not content.faults):
+                found[name] = content.value
+                self.places["schema", name] = Place(path.relative_to(self._folder), content.lines)
+        for path in _visible(self._folder / "events"):
+            if path.suffix == ".avsc" and not path.with_suffix(".yaml").exists():
                 self._problem(
-                    self.places["event-type", name].file,
-                    1,
-                    "schema-missing",
-                    f"its schema {file.name} is not beside it",
-                )
-            except json.JSONDecodeError as error:
-                self._problem(file, error.lineno, "schema-json", f"is not JSON: {error.msg}")
-            except UnicodeDecodeError:
-                self._problem(file, 1, "schema-json", "is not UTF-8")
-        for path in sorted((self._folder / "events").glob("*.avsc")):
-            if not path.with_suffix(".yaml").exists():
-                self._problem(
-                    path.relative_to(self._folder),
-                    1,
-                    "schema-alone",
-                    f"there is no {path.stem}.yaml beside it",
+                    path.relative_to(self._folder), 1, "schema-alone", f"there is no {path.stem}.yaml beside it"
                 )
         return found
 
-    def _yaml(self, path: Path, file: Path) -> tuple[Any, dict[tuple[str | int, ...], int]] | None:
+    def _read(self, path: Path, read: Callable[[str], Marked], rule: str) -> Marked | None:
+        file = path.relative_to(self._folder)
         try:
-            text = path.read_text()
-            node = yaml.compose(text, Loader=yaml.SafeLoader)
-        except UnicodeDecodeError:
-            self._problem(file, 1, "yaml-syntax", "is not UTF-8")
+            content = read(path.read_text(encoding="utf-8"))
+        except UnicodeDecodeError as error:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            self._problem(file, line, rule, "is not UTF-8")
             return None
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            self._problem(file, mark.line + 1 if mark else 1, "yaml-syntax", error.problem or "is not YAML")
+        except OSError as error:
+            self._problem(file, 1, "unreadable", error.strerror or type(error).__name__)
             return None
-        except yaml.YAMLError as error:
-            self._problem(file, 1, "yaml-syntax", str(error).splitlines()[0])
-            return None
-        if not isinstance(node, yaml.MappingNode):
-            self._problem(file, 1, "yaml-syntax", "must hold a mapping")
-            return None
-        lines: dict[tuple[str | int, ...], int] = {}
-        self._mark(node, (), lines, file)
-        return yaml.safe_load(text), lines
+        for fault in content.faults:
+            self._problem(file, fault.line, fault.rule, fault.message)
+        return content
 
-    def _mark(
-        self, node: Any, path: tuple[str | int, ...], lines: dict[tuple[str | int, ...], int], file: Path
-    ) -> None:
-        lines.setdefault(path, node.start_mark.line + 1)
-        if isinstance(node, yaml.MappingNode):
-            seen: dict[str, int] = {}
-            for key, value in node.value:
-                line = key.start_mark.line + 1
-                if key.value in seen:
-                    self._problem(file, line, "duplicate-key", f"{key.value} stands already in line {seen[key.value]}")
-                seen[key.value] = line
-                lines[(*path, key.value)] = line
-                self._mark(value, (*path, key.value), lines, file)
-        elif isinstance(node, yaml.SequenceNode):
-            for index, item in enumerate(node.value):
-                self._mark(item, (*path, index), lines, file)
-
-    def _report(self, error: ValidationError, place: Place) -> None:
+    def _report(self, error: ValidationError, model: type[BaseModel], place: Place) -> None:
         for part in error.errors():
             path = tuple(step for step in part["loc"] if step != "[key]")
             where = ".".join(map(str, path))
             if part["type"] == "extra_forbidden":
-                rule, message = "unknown-field", f"there is no field {where}"
+                known = _field_names(model) if len(path) == 1 else _field_names(System) | _field_names(Validity)
+                rule, message = "unknown-field", f"there is no field {where}{_close(str(path[-1]), known)}"
             elif part["type"] == "missing":
                 rule, message = "missing-field", f"{where} is missing"
             else:
-                rule, message = "bad-value", f"{where}: {part['msg'].removeprefix('Value error, ')}"
+                rule, message = "bad-value", f"{where}: {_wrong(part)}"
             self._problem(place.file, place.line(*path), rule, message)
+
+    def _stray(self, path: Path, message: str, known: tuple[str, ...] = ()) -> None:
+        self._problem(path.relative_to(self._folder), 1, "stray-file", message + _close(path.name, known))
 
     def _problem(self, file: Path, line: int, rule: str, message: str) -> None:
         self.problems.append(CatalogueProblem(file, line, rule, message))
+
+
+def _visible(folder: Path) -> list[Path]:
+    """What a folder holds besides hidden files and editors' copies, in order."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and not path.name.endswith("~"))
+
+
+def _field_names(model: type[BaseModel]) -> set[str]:
+    return {field.alias or name for name, field in model.model_fields.items()}
+
+
+def _close(name: str, known: set[str] | tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _wrong(part: ErrorDetails) -> str:
+    """What is wrong with a value; the value too, where it is one word of the steward's."""
+    message = part["msg"].removeprefix("Value error, ")
+    value = part["input"]
+    if part["type"] == "value_error" or not isinstance(value, (str, int, float)):
+        return message
+    shown = repr(value)
+    return f"{message}, but is {shown if len(shown) <= _LONGEST_SHOWN else shown[:_LONGEST_SHOWN] + '...'}"

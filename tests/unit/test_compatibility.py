@@ -57,7 +57,7 @@ LONG_TREE = inner(field("long", "a"), field(["null", "Child"], "next"))
         (field(inner(namespace="id.go.other")), field(inner())),  # names match without their namespace
         (field(inner(field("int", default=1))), field(inner())),
         (field(LONG_TREE), field(TREE)),  # types that contain themselves
-        (field({"type": "string", "logicalType": "nik"}), field("string")),  # an identifier only narrows
+        (field("string"), field({"type": "string", "logicalType": "nik"})),
         (field("string"), field({"type": "string", "logicalType": "uuid"})),
         (field({"type": "array", "items": "long"}), field({"type": "array", "items": "int"})),
         (field(decimal(9, 2)), field(decimal(9, 2))),
@@ -110,6 +110,12 @@ def test_a_field_may_go_and_one_with_a_default_may_come() -> None:
         (field(decimal(10, 2)), field(decimal(9, 2)), "x: decimal of precision 10 cannot read one of precision 9"),
         (field("bytes"), field(decimal(9, 2)), "x: bytes cannot read decimal"),
         (field({"type": "string", "logicalType": "uuid"}), field("string"), "x: uuid cannot read string"),
+        (field({"type": "string", "logicalType": "nik"}), field("string"), "x: nik cannot read string"),
+        (  # readers try the first branch that matches, and no other
+            field([inner(field("int", "a"), name="Other", aliases=["Child"]), inner(field("long", "a"))]),
+            field(inner(field("long", "a"))),
+            "x.a: int cannot read long",
+        ),
     ],
 )
 def test_a_schema_that_cannot_read_the_earlier_one_says_where_and_why(
@@ -145,6 +151,8 @@ TYPES: dict[str, tuple[Any, Any]] = {
     "float": ("float", 0.5),
     "double": ("double", 0.1),
     "string": ("string", "a"),
+    "nib": ({"type": "string", "logicalType": "nib"}, "9120001234567"),
+    "nisn": ({"type": "string", "logicalType": "nisn"}, "0012345678"),
     "bytes": ("bytes", b"a"),
     "boolean": ("boolean", True),
     "null": ("null", None),
