@@ -20,6 +20,8 @@ NOUNS: dict[str, str] = {
     "publish": "lintas.cli.publish:publish",
     "read": "lintas.cli.read:read",
     "catalogue": "lintas.cli.catalogue:catalogue",
+    "event-type": "lintas.cli.event_type:event_type",
+    "agreement": "lintas.cli.agreement:agreement",
     "worker": "lintas.cli.worker:worker",
 }
 
