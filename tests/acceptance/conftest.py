@@ -1,0 +1,34 @@
+"""The deployment that acceptance tests share: started once, the example catalogue in force, one worker."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from deployment import Deployment
+
+from lintas.local.bus import LocalBus
+from lintas.local.programs import Program
+
+
+@pytest.fixture(scope="session")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A running bus with the example deployment; what tests publish stays until the session ends."""
+    worker = Program("worker", ("worker",))
+    local = LocalBus(tmp_path_factory.mktemp("deployment"), fast_start=True, programs=[worker])
+    made = Deployment(local.start(outlive=False))
+    try:
+        applied = made.lintas("catalogue", "apply", "--wait")
+        assert applied.returncode == 0, applied.stderr
+        yield made
+    finally:
+        local.stop()
+
+
+@pytest.fixture(scope="session")
+def public_data() -> Path:
+    """Real data, written for nobody's tests."""
+    folder = Path(os.environ.get("LINTAS_DATA") or Path(__file__).parents[3] / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no public data in {folder} (LINTAS_DATA names the folder)")
+    return folder
