@@ -10,7 +10,6 @@ nullable types can be checked but not evaluated in this binding, so what may be 
 
 import datetime as dt
 import decimal
-import difflib
 import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +19,7 @@ from cel_expr_python import cel
 
 from schemas.avro_tree import Names, nullable
 from schemas.condition_types import DURATIONS, REQUIRED_ATTRIBUTES, TIMESTAMPS, MessageTypes
+from schemas.suggestions import did_you_mean
 from schemas.wire import envelope
 
 _SCALARS: Final[Mapping[str, Any]] = {
@@ -166,8 +166,7 @@ def _explained(text: str, types: MessageTypes) -> ConditionError:
         return ConditionError(1, 1, text.splitlines()[0].removeprefix("INVALID_ARGUMENT: "))
     message = re.sub(r" \(in container ''\)| \[INVALID_ARGUMENT\]", "", place[3])
     if undefined := _UNDEFINED.search(message):
-        close = difflib.get_close_matches(undefined[1], types.fields_of(undefined[2]), n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        hint = did_you_mean(undefined[1], types.fields_of(undefined[2]))
         message = f"{types.titled(undefined[2])} has no field {undefined[1]}{hint}"
     elif "conditions.Decimal" in message:
         message = f"{types.titled(message)}; {_NO_DECIMALS}"

@@ -1,7 +1,6 @@
 """A catalogue folder read: every file as far as it can be, and every problem with file, line and rule."""
 
 import dataclasses
-import difflib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -12,6 +11,7 @@ from pydantic_core import ErrorDetails
 from schemas import marked
 from schemas.marked import Marked
 from schemas.model import Agency, Agreement, EventType, System, Validity
+from schemas.suggestions import did_you_mean
 
 CASES_SUFFIX: Final = ".cases.yaml"
 PARTS: Final = ("agencies", "events", "agreements")
@@ -44,6 +44,10 @@ class Place:
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
+
+    def problem(self, path: tuple[str | int, ...], rule: str, message: str) -> CatalogueProblem:
+        """What is wrong with a field."""
+        return CatalogueProblem(self.file, self.line(*path), rule, message)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -157,15 +161,15 @@ class _Reader:
             where = ".".join(map(str, path))
             if part["type"] == "extra_forbidden":
                 known = _field_names(model) if len(path) == 1 else _field_names(System) | _field_names(Validity)
-                rule, message = "unknown-field", f"there is no field {where}{_close(str(path[-1]), known)}"
+                rule, message = "unknown-field", f"there is no field {where}{did_you_mean(str(path[-1]), known)}"
             elif part["type"] == "missing":
                 rule, message = "missing-field", f"{where} is missing"
             else:
                 rule, message = "bad-value", f"{where}: {_wrong(part)}"
-            self._problem(place.file, place.line(*path), rule, message)
+            self.problems.append(place.problem(path, rule, message))
 
     def _stray(self, path: Path, message: str, known: tuple[str, ...] = ()) -> None:
-        self._problem(path.relative_to(self._folder), 1, "stray-file", message + _close(path.name, known))
+        self._problem(path.relative_to(self._folder), 1, "stray-file", message + did_you_mean(path.name, known))
 
     def _problem(self, file: Path, line: int, rule: str, message: str) -> None:
         self.problems.append(CatalogueProblem(file, line, rule, message))
@@ -180,11 +184,6 @@ def _visible(folder: Path) -> list[Path]:
 
 def _field_names(model: type[BaseModel]) -> set[str]:
     return {field.alias or name for name, field in model.model_fields.items()}
-
-
-def _close(name: str, known: set[str] | tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(name, sorted(known), n=1)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _wrong(part: ErrorDetails) -> str:

@@ -1,7 +1,7 @@
 """Field paths (``child.nik``, ``children[].name``) followed through Avro schemas."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from schemas.avro_tree import Names, nullable
@@ -21,9 +21,7 @@ class Field:
 def fields(schema: Any) -> Iterator[Field]:
     """Every field of a record schema with its path, records before what is in them."""
     names = Names(schema)
-    yield from _walk(
-        names, names.resolve(schema), "", "", may_be_null=False, in_collection=False, open_types=()
-    )
+    yield from _walk(names, names.resolve(schema), "", "", may_be_null=False, in_collection=False, open_types=())
 
 
 def find(schema: Any, path: str) -> Field | None:
@@ -117,3 +115,38 @@ def type_text(resolved: Any) -> str:
     if kind == "enum":
         return "enum " + "|".join(resolved["symbols"])
     return f"{kind} ({meaning})" if meaning else kind
+
+
+def declaration(schema: Any, path: str) -> tuple[str | int, ...]:
+    """Where in the JSON of a schema the field at a path is declared, as keys and indexes; or the nearest around it."""
+    places: dict[int, tuple[str | int, ...]] = {}
+    _note(schema, (), places)
+    names = Names(schema)
+    found: tuple[str | int, ...] = ()
+    node, namespace = names.resolve(schema), ""
+    for step in path.split("."):
+        if not isinstance(node, Mapping) or "fields" not in node:
+            break
+        namespace = names.namespace_of(node, namespace)
+        name = step.rstrip("[]{}")
+        field = next((field for field in node["fields"] if field["name"] == name), None)
+        if field is None:
+            break
+        found = places[id(field)]
+        node = _not_null(names, field["type"], namespace)
+        for _ in range((len(step) - len(name)) // 2):
+            inside = node.get("items", node.get("values")) if isinstance(node, Mapping) else None
+            node = None if inside is None else _not_null(names, inside, namespace)
+    return found
+
+
+def _note(node: Any, place: tuple[str | int, ...], places: dict[int, tuple[str | int, ...]]) -> None:
+    inside = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else None
+    if inside is not None:
+        places[id(node)] = place
+        for key, child in inside:
+            _note(child, (*place, key), places)
+
+
+def _not_null(names: Names, node: Any, namespace: str) -> Any:
+    return names.resolve(nullable(names.resolve(node, namespace))[0], namespace)
