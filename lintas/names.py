@@ -10,6 +10,7 @@ EVENTS = "events."
 INBOX = "inbox."
 DEAD = "dead."
 QUARANTINE = "quarantine."
+TABLES = "tables."
 
 AUDIT_DECISIONS = "audit.decisions"
 AUDIT_SALTS = "audit.salts"
@@ -54,6 +55,11 @@ def dead_topic(system: str) -> str:
 def quarantine_topic(agency: str) -> str:
     """The topic of an agency's own events that no one can be given."""
     return QUARANTINE + agency
+
+
+def table_topic(system: str, table: str) -> str:
+    """The changelog of a table that one system keeps."""
+    return f"{TABLES}{system}.{table}"
 
 
 def control_topic(generation: int) -> str:

@@ -154,6 +154,10 @@ def _acls(snapshot: Snapshot) -> Iterator[Acl]:
         yield from _own_names(system, "WRITE", "TRANSACTIONAL_ID")
     for system in snapshot.consumers():
         yield Acl(system, "READ", "TOPIC", names.inbox_topic(system), "LITERAL")
+    for system, changelogs in snapshot.tables().items():
+        for changelog in changelogs:
+            yield Acl(system, "READ", "TOPIC", changelog, "LITERAL")
+            yield Acl(system, "WRITE", "TOPIC", changelog, "LITERAL")
     for system in publishers | snapshot.consumers():
         yield from _own_names(system, "READ", "GROUP")
 
@@ -178,6 +182,8 @@ def _config(topic: str, retention_days: int | None, settings: Settings) -> dict[
     The broker's clock stamps events, since the duplicate window and evidence rely on it, and deliveries, which
     must not tell when the source wrote.
     """
+    if topic.startswith(names.TABLES):  # the newest record of every key, for ever
+        return {**_common(settings), "cleanup.policy": "compact"}
     if topic.startswith(names.EVENTS):
         days, size, clock = retention_days or INBOX_RETENTION_DAYS, MIB, "LogAppendTime"
     elif topic.startswith(names.INBOX):

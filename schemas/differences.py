@@ -12,7 +12,7 @@ from schemas.snapshot import Snapshot
 Action = Literal["create", "update", "delete", "refuse"]
 TOPIC, USER, ACL, SCHEMA, SUBJECT = "topic", "user", "acl", "schema", "subject"
 ON_THE_BUS: Final = frozenset({TOPIC, USER, ACL, SUBJECT})
-_TOPICS: Final = (names.EVENTS, names.INBOX, names.DEAD, names.QUARANTINE)
+_TOPICS: Final = (names.EVENTS, names.INBOX, names.DEAD, names.QUARANTINE, names.TABLES)
 _SYSTEM: Final = re.compile(rf"{names.AGENCY_ID.pattern}\.{names.AGENCY_ID.pattern}")
 
 

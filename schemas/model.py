@@ -78,6 +78,10 @@ class System(Strict):
     kind: Kind
     inbox_partitions: PositiveInt = Field(4, description="fixed when the inbox is created")
     pseudonym_key: PositiveInt = Field(1, description="version of the key for this consumer's pseudonyms")
+    tables: list[SystemName] = Field(
+        default_factory=list,
+        description="tables that it keeps on the bus: each has a changelog with the partitions of the inbox",
+    )
 
 
 class Agency(Strict):

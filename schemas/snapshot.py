@@ -140,6 +140,15 @@ class Snapshot:
         """Every system that an agreement names as consumer."""
         return {agreement.contract.consumer for agreement in self.agreements.values()}
 
+    def tables(self) -> dict[str, list[str]]:
+        """The changelog topics of each system that keeps tables."""
+        return {
+            f"{agency}.{name}": [names.table_topic(f"{agency}.{name}", table) for table in system.tables]
+            for agency, contract in self.agencies.items()
+            for name, system in contract.systems.items()
+            if system.tables
+        }
+
     def topics(self) -> dict[str, int]:
         """Partitions of every topic that the catalogue asks for."""
         publishers = {event_type.contract.owner for event_type in self.event_types.values()}
@@ -150,4 +159,9 @@ class Snapshot:
             },
             **{names.dead_topic(system): 1 for system in self.consumers()},
             **{names.quarantine_topic(agency): 1 for agency in publishers},
+            **{
+                topic: self.system(system).inbox_partitions
+                for system, topics in self.tables().items()
+                for topic in topics
+            },
         }
