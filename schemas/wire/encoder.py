@@ -54,7 +54,7 @@ class _Making:
 
     def of(self, of: Type) -> Encode:
         if isinstance(of, Record):
-            return self._record(of)
+            return self._when_needed(of) if self._plain else self._record(of)
         if isinstance(of, Array):
             return _array(self.of(of.items))
         if isinstance(of, Map):
@@ -64,6 +64,14 @@ class _Making:
         if isinstance(of, Union):
             return self._union(of)
         return plain_scalar(of) if self._plain else scalar(of)
+
+    def _when_needed(self, of: Record) -> Encode:
+        """A default may be within its own record, whose encoder is made only if there is such a value."""
+
+        def encode(value: Any, out: bytearray, run: Run) -> Problems:
+            return self._record(of)(value, out, run)
+
+        return encode
 
     def _union(self, of: Union) -> Encode:
         if self._plain:
@@ -106,6 +114,8 @@ def whole_numbers_first(of: Union) -> list[int]:
 
 def closest(tries: Sequence[Problems]) -> Problems:
     """The problems of the branch that was most likely meant: not of the wrong type as a whole, and the fewest."""
+    if not tries:
+        return (Problem("", "type", "must be null"),)
     return min(tries, key=lambda found: (any(at.rule == "type" and not at.path for at in found), len(found)))
 
 

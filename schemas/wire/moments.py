@@ -4,12 +4,10 @@ import datetime as dt
 import re
 from typing import Final
 
-_MOMENT = re.compile(
-    r"(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(?:\.(\d+))?(?:[Zz]|([+-])(\d{2}):(\d{2}))", re.ASCII
-)
-_LEAP_SECOND: Final = 60
-_OFFSET_HOURS: Final = 23
-_OFFSET_MINUTES: Final = 59
+_CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d"
+_MOMENT = re.compile(rf"\d{{4}}-\d{{2}}-\d{{2}}[Tt]{_CLOCK}:([0-5]\d|60)(?:\.\d+)?(?:[Zz]|[+-]{_CLOCK})", re.ASCII)
+_SECONDS: Final = slice(17, 19)
+_LEAP_SECOND: Final = "60"
 
 
 def moment(text: str) -> dt.datetime:
@@ -23,22 +21,11 @@ def moment(text: str) -> dt.datetime:
     match = _MOMENT.fullmatch(text)
     if match is None:
         raise ValueError("not written as RFC 3339 has it")
-    year, month, day, hour, minute, second, fraction, sign, *offset = match.groups()
-    away = dt.timedelta(0)
-    if sign is not None:
-        if int(offset[0]) > _OFFSET_HOURS or int(offset[1]) > _OFFSET_MINUTES:
-            raise ValueError("an offset of 24 hours or more")
-        away = dt.timedelta(hours=int(offset[0]), minutes=int(offset[1]))
-    micro = int(fraction[:6].ljust(6, "0")) if fraction else 0
-    leaps = int(second) == _LEAP_SECOND
     try:
-        named = dt.datetime(
-            int(year), int(month), int(day), int(hour), int(minute), 59 if leaps else int(second), micro, dt.UTC
-        )
-        utc = named + away if sign == "-" else named - away
-        if not leaps:
-            return utc
-        after = utc + dt.timedelta(seconds=1)
+        if match[1] != _LEAP_SECOND:
+            return dt.datetime.fromisoformat(text.upper()).astimezone(dt.UTC)
+        before = f"{text[: _SECONDS.start]}59{text[_SECONDS.stop :]}".upper()
+        after = dt.datetime.fromisoformat(before).astimezone(dt.UTC) + dt.timedelta(seconds=1)
     except OverflowError:
         raise ValueError("not within the years 1 to 9999") from None
     if (after.day, after.hour, after.minute, after.second) != (1, 0, 0, 0):

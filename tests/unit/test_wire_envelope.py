@@ -149,7 +149,7 @@ def test_every_problem_of_a_structured_event_is_told_at_once() -> None:
 
 
 def test_no_message_repeats_a_value_or_an_implausible_name() -> None:
-    secret = "3273012411950001"  # noqa: S105  a NIK
+    secret = "3273012411950001"
     headers = [(f"ce_{name}", f"{secret}\x01 ä".encode()) for name in (*REQUIRED, "time", "dataschema", f"X {secret}")]
     with pytest.raises(MalformedEnvelope) as caught:
         parse(headers, None)

@@ -48,7 +48,7 @@ def nested(depth: int) -> Any:
         (record({"name": "f'; import os", "type": "int"}), "field without a valid name"),
         (record({"name": "f"}), "f has no type"),
         (record({"type": "int"}), "field without a valid name"),
-        (record("f"), "field without a valid name"),
+        ({"type": "record", "name": "R", "fields": ["f"]}, "field without a valid name"),
         ({"type": "record", "name": "R"}, "list of fields"),
         ({"type": "record", "fields": []}, "valid name"),
         ({"type": "record", "name": "a b", "fields": []}, "valid name"),
