@@ -259,8 +259,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
     # Running: read, decide, commit.
 
     async def _run(self) -> None:
-        consumer = self._require_consumer()
-        while not self._closing.is_set():
+        while (consumer := self._consumer) is not None and not self._closing.is_set():
             plans = self._duties.plans()
             if self._plans is not plans:
                 await self._switch(plans)

@@ -1,0 +1,188 @@
+"""The lane's promises on a real Kafka: exactly once, in order, one consumer's trouble is nobody else's."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+
+import lane_bus
+from lane_bus import Sent, Worker, catalogue, decisions, inbox, mixed, publish, put_in_force, wait_until
+from lintas import names
+from lintas.credentials import confluent_options
+from lintas.local.bus import LocalBus
+from lintas.settings import Settings
+from schemas.provision import ensure_bus
+from streams.status import read_status
+from lintas.credentials import aiokafka_options
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Iterator[Settings]:
+    """A bus of its own for each test: what a test breaks stays broken."""
+    bus = LocalBus(tmp_path / "bus", fast_start=True)
+    settings = bus.start(outlive=False)
+    ensure_bus(settings)
+    put_in_force(settings, catalogue(tmp_path / "catalogue"))
+    yield settings
+    bus.stop()
+
+
+@pytest.fixture
+def workers(settings: Settings, tmp_path: Path) -> Iterator["Workers"]:
+    started = Workers(settings, tmp_path)
+    yield started
+    for worker in started.all:
+        worker.kill()
+
+
+class Workers:
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.all: list[Worker] = []
+        self._settings, self._folder = settings, folder
+
+    def start(self, **environment: str) -> Worker:
+        worker = Worker(self._settings, self._folder / f"worker-{len(self.all)}.log", **environment)
+        self.all.append(worker)
+        return worker
+
+
+def expected(sent: list[Sent]) -> tuple[list[int], list[int], Counter[str]]:
+    """What consumer `all` gets, what consumer `even` gets, and how the events end."""
+    good = [one.n for one in sent if one.kind in ("good", "nameless")]
+    even = [one.n for one in sent if one.kind == "good" and one.n % 2 == 0]
+    ends = Counter({"routed": len(good)})
+    ends["duplicate"] = sum(one.kind == "repeat" for one in sent)
+    ends["quarantined"] = sum(one.kind == "stranger" for one in sent)
+    return good, even, ends
+
+
+def assert_exactly_once(settings: Settings, sent: list[Sent]) -> None:
+    good, even, ends = expected(sent)
+    all_of_it, some_of_it = asyncio.run(inbox(settings, "b.all")), asyncio.run(inbox(settings, "b.even"))
+    assert all_of_it.numbers == good
+    assert some_of_it.numbers == even
+    assert all_of_it.ordered
+    assert some_of_it.ordered
+    events, agreements = asyncio.run(decisions(settings))
+    assert events == ends
+    assert agreements["all", "delivered"] == len(good)
+    assert agreements["even", "delivered"] == len(even)
+    dead = asyncio.run(lane_bus.read(settings, "dead.b.even"))
+    assert agreements["even", "dead"] == len(dead) == sum(one.kind == "nameless" and one.n % 2 == 0 for one in sent)
+    assert agreements["even", "filtered"] + len(even) + len(dead) == len(good)
+    assert len(asyncio.run(lane_bus.read(settings, "quarantine.a"))) == ends["quarantined"]
+
+
+def test_kill_9_in_mid_stream_loses_nothing_and_doubles_nothing(settings: Settings, workers: Workers) -> None:
+    sent = list(mixed(0, 30_000))
+    first, second = workers.start(LINTAS_BATCH_EVENTS="500"), workers.start(LINTAS_BATCH_EVENTS="500")
+    with ThreadPoolExecutor() as pool:
+        publishing = pool.submit(lambda: asyncio.run(publish(settings, iter(sent))))
+        wait_until(lambda: lane_bus.decided(settings) > 1_000, "some batches")
+        first.kill()
+        third = workers.start(LINTAS_BATCH_EVENTS="500")
+        before = lane_bus.decided(settings)
+        wait_until(lambda: lane_bus.decided(settings) > before, "more batches")
+        second.kill()
+        assert publishing.result() == len(sent)
+    wait_until(lambda: lane_bus.decided(settings) >= len(sent), "every event", 90)
+    assert_exactly_once(settings, sent)
+    assert third.end() == 0
+
+
+def test_a_worker_that_is_asked_to_stop_hands_over_and_ends_with_0(settings: Settings, workers: Workers) -> None:
+    sent = list(mixed(0, 20_000))
+    first = workers.start(LINTAS_BATCH_EVENTS="500")
+    with ThreadPoolExecutor() as pool:
+        publishing = pool.submit(lambda: asyncio.run(publish(settings, iter(sent))))
+        wait_until(lambda: lane_bus.decided(settings) > 500, "some batches")
+        second = workers.start()
+        assert first.end() == 0
+        assert publishing.result() == len(sent)
+    wait_until(lambda: lane_bus.decided(settings) >= len(sent), "every event")
+    assert_exactly_once(settings, sent)
+    assert second.end() == 0
+    for worker in (first, second):
+        assert "Traceback" not in worker.text
+        assert "Unclosed" not in worker.text
+
+
+def test_an_inbox_that_is_gone_sets_its_consumer_aside_and_nobody_else(settings: Settings, workers: Workers) -> None:
+    workers.start()
+    before = list(mixed(0, 1_000))
+    asyncio.run(publish(settings, iter(before)))
+    wait_until(lambda: lane_bus.decided(settings) >= len(before), "the events before")
+    admin = AdminClient(dict(confluent_options(settings, names.ADMIN)))
+    admin.delete_topics([names.inbox_topic("b.even")])[names.inbox_topic("b.even")].result(30)
+
+    after = list(mixed(1_000, 2_000))
+    asyncio.run(publish(settings, iter(after)))
+    wait_until(lambda: lane_bus.decided(settings) >= len(before) + len(after), "the events after")
+
+    good, even, _ = expected(before + after)
+    assert asyncio.run(inbox(settings, "b.all")).numbers == good
+    _, agreements = asyncio.run(decisions(settings))
+    assert agreements["even", "delivered"] == len(expected(before)[1])
+    # What the consumer would have got, and what it could not have been given, waits whole.
+    assert agreements["even", "waiting"] == sum(one.n % 2 == 0 and one.kind in ("good", "nameless") for one in after)
+    assert agreements["even", "delivered"] + agreements["even", "waiting"] >= len(even)
+    aside = asyncio.run(read_status(aiokafka_options(settings, names.ADMIN))).aside
+    assert {agreement for agreement, _, _ in aside} == {"even"}
+    assert all("inbox.b.even" in why.reason for why in aside.values())
+
+
+def test_a_record_too_large_for_an_inbox_waits_and_the_others_go_on(
+    settings: Settings, workers: Workers, tmp_path: Path
+) -> None:
+    in_full = {"release": {"n": "keep", "name": "keep"}, "personal_data_in_clear": ["name"], "when": "data.n % 2 == 0"}
+    in_short = {"release": {"who": "pseudonym", "n": "keep"}}
+    put_in_force(settings, catalogue(tmp_path / "full", consumers={"all": in_short, "even": in_full}))
+    admin = AdminClient(dict(confluent_options(settings, names.ADMIN)))
+    small = ConfigResource(
+        ResourceType.TOPIC,
+        names.inbox_topic("b.even"),
+        incremental_configs=[ConfigEntry("max.message.bytes", "100000", incremental_operation=AlterConfigOpType.SET)],
+    )
+    admin.incremental_alter_configs([small])[small].result(30)
+    workers.start()
+    asyncio.run(publish(settings, iter([Sent(0), Sent(2)])))
+    asyncio.run(publish(settings, iter([Sent(4)]), padding=400_000))
+    asyncio.run(publish(settings, iter([Sent(6), Sent(101), Sent(8)])))
+    wait_until(lambda: lane_bus.decided(settings) >= 6, "every event")
+
+    assert asyncio.run(inbox(settings, "b.all")).numbers == [0, 2, 4, 6, 8, 101]
+    received = asyncio.run(inbox(settings, "b.even")).numbers
+    _, agreements = asyncio.run(decisions(settings))
+    assert 4 not in received
+    assert agreements["even", "waiting"] >= 1
+    assert agreements["even", "waiting"] + len(received) == 5
+
+
+def test_lanes_switch_to_a_new_catalogue_between_two_batches(settings: Settings, workers: Workers, tmp_path: Path) -> None:
+    workers.start()
+    asyncio.run(publish(settings, mixed(0, 200)))
+    wait_until(lambda: lane_bus.decided(settings) >= 200, "the events before")
+    release = {"who": "pseudonym", "n": "keep"}
+    changed = catalogue(
+        tmp_path / "changed",
+        consumers={"all": {"release": release, "suspended": True}, "even": {"when": "data.n % 2 == 0", "release": release}, "late": {"release": release}},
+    )
+    put_in_force(settings, changed, wait_seconds=30)
+    asyncio.run(publish(settings, mixed(200, 200)))
+    wait_until(lambda: lane_bus.decided(settings) >= 400, "the events after")
+
+    assert max(asyncio.run(inbox(settings, "b.all")).numbers) < 200
+    assert asyncio.run(inbox(settings, "b.late")).numbers == expected(list(mixed(200, 200)))[0]
+    for batch in asyncio.run(lane_bus.audit_batches(settings)):
+        standings = {
+            standing["agreement"]: standing["standing"] for part in batch["partitions"] for standing in part["agreements"]
+        }
+        is_new = batch["catalogue"] == lane_bus.in_force(settings).digest
+        assert standings == ({"all": "suspended", "even": "in_force", "late": "in_force"} if is_new else {"all": "in_force", "even": "in_force"})
