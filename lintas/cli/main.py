@@ -22,7 +22,9 @@ NOUNS: dict[str, str] = {
     "catalogue": "lintas.cli.catalogue:catalogue",
     "event-type": "lintas.cli.event_type:event_type",
     "agreement": "lintas.cli.agreement:agreement",
+    "lanes": "lintas.cli.lanes:lanes",
     "worker": "lintas.cli.worker:worker",
+    "processor": "lintas.cli.processor:processor",
 }
 
 

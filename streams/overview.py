@@ -1,0 +1,85 @@
+"""Who runs which lane and how far it is, read from Kafka by an operator."""
+
+import asyncio
+import dataclasses
+
+from lintas import names
+from lintas.credentials import aiokafka_options
+from lintas.settings import Settings
+from schemas.cluster import Cluster
+from schemas.desired import GENERATION
+from schemas.publication import read_current
+from schemas.snapshot import Snapshot
+from streams.batch import Partition, SetAside, Slot
+from streams.status import LanesStatus, read_status
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LaneView:
+    """One lane as an operator sees it."""
+
+    lane: int
+    worker: str | None  # who reported last
+    catalogue: str | None  # the digest it runs
+    reported_at: str | None
+    inputs: int  # partitions that belong to it
+    behind: int  # records not yet decided, transaction markers included
+    aside: int  # agreements set aside, counted by input partition
+    lost: tuple[Partition, ...]  # input partitions without a position: the lane does not start
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Overview:
+    """All lanes, and which agreements wait."""
+
+    lanes: tuple[LaneView, ...]
+    workers: int  # members of the group at this moment
+    aside: dict[Slot, SetAside]
+
+
+def overview(settings: Settings) -> Overview:
+    """Read who runs which lane and how far it is.
+
+    Raises:
+        BusUnavailable: Kafka does not answer.
+    """
+    cluster = Cluster(settings)
+    count = cluster.partitions().get(names.control_topic(GENERATION), 0)
+    current = read_current(settings)
+    inputs = [] if current is None else input_partitions(current[1])
+    committed = cluster.committed(names.LANES_OFFSETS_GROUP, inputs)
+    ends = cluster.ends(inputs)
+    status = asyncio.run(read_status(aiokafka_options(settings, names.ADMIN)))
+    lanes = tuple(_view(number, count, inputs, committed, ends, status) for number in range(count))
+    return Overview(lanes, cluster.members(names.LANES_GROUP), dict(status.aside))
+
+
+def input_partitions(snapshot: Snapshot) -> list[Partition]:
+    """Every partition of every event topic of a catalogue."""
+    return [
+        (event_type.topic, partition)
+        for event_type in snapshot.event_types.values()
+        for partition in range(event_type.contract.partitions)
+    ]
+
+
+def _view(
+    number: int,
+    count: int,
+    inputs: list[Partition],
+    committed: dict[Partition, int],
+    ends: dict[Partition, int],
+    status: LanesStatus,
+) -> LaneView:
+    mine = [partition for partition in inputs if names.lane_of(*partition, count) == number]
+    report = status.lanes.get(number)
+    return LaneView(
+        number,
+        report.worker if report else None,
+        report.catalogue if report else None,
+        report.at if report else None,
+        len(mine),
+        sum(max(0, ends[partition] - committed[partition]) for partition in mine if partition in committed),
+        sum(slot[1:] in mine for slot in status.aside),
+        tuple(partition for partition in mine if partition not in committed),
+    )

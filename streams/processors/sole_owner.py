@@ -1,0 +1,80 @@
+"""One processor at a time: the others wait until it is gone.
+
+Kafka's group coordination says who: the member that has partition 0 of a topic in a group of its own. This keeps
+instances from disturbing each other; that nothing is written twice does not rest on it but on fencing (`Ledger`).
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from confluent_kafka import Consumer, TopicPartition
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS: Final = 0.5
+SESSION_MS: Final = 6_000
+
+
+class SoleOwner:
+    """A membership in the group of those who would do the same work."""
+
+    def __init__(self, options: Mapping[str, Any], group: str, topic: str) -> None:
+        """``options`` are librdkafka's connection settings; ``topic`` is any that the principal may read."""
+        self._consumer = Consumer(
+            {
+                **options,
+                # Members are served in the order of their names: the eldest keeps what it has.
+                "client.id": f"{time.time_ns():020d}",
+                "group.id": group,
+                "partition.assignment.strategy": "range",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "latest",
+                "session.timeout.ms": SESSION_MS,
+                "heartbeat.interval.ms": SESSION_MS // 3,
+            }
+        )
+        self._owner = False
+        self._closing = threading.Event()
+        self._watch: threading.Thread | None = None
+        self._consumer.subscribe([topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
+
+    def wait(self) -> None:
+        """Return once nobody else does the work."""
+        said = time.monotonic()
+        while not self._owner:
+            self._consumer.poll(POLL_SECONDS)
+            if not self._owner and time.monotonic() - said > 2 * SESSION_MS / 1000:
+                log.info("another processor is at work; waiting until it ends")
+                said = time.monotonic() + 60
+
+    def watch(self, lost: Callable[[], None]) -> None:
+        """Stay a member in the background; ``lost`` is called, once, when somebody else has become the owner."""
+
+        def keep() -> None:
+            while not self._closing.is_set():
+                self._consumer.poll(POLL_SECONDS)
+                if not self._owner and not self._closing.is_set():
+                    log.warning("another processor has taken over")
+                    lost()
+                    return
+
+        self._watch = threading.Thread(target=keep, name="sole-owner", daemon=True)
+        self._watch.start()
+
+    def close(self) -> None:
+        """Leave, so that the next one begins at once."""
+        self._closing.set()
+        if self._watch is not None:
+            self._watch.join(5)
+        self._consumer.close()
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._owner = any(partition.partition == 0 for partition in partitions)
+        consumer.assign(partitions)
+        consumer.pause(partitions)
+
+    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:  # noqa: ARG002  confluent's
+        consumer.unassign()

@@ -1,0 +1,93 @@
+"""Lost positions set again, from the audit log: it holds how far every input partition was decided."""
+
+import dataclasses
+import io
+from collections.abc import Iterable
+
+import fastavro
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer
+from confluent_kafka import TopicPartition as Position
+
+from lintas import names
+from lintas.settings import Settings
+from schemas.cluster import Cluster, options, unavailable
+from schemas.desired import AUDIT_PARTITIONS
+from schemas.publication import TIMEOUT_SECONDS
+from schemas.topic_reader import read_from
+from schemas.wire import framing
+from streams.audit import AUDIT_SCHEMA
+from streams.batch import Partition
+from streams.window import DuplicateWindow
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Restored:
+    """A position as the audit log gives it."""
+
+    partition: Partition
+    offset: int
+    metadata: str  # the malformed records of the duplicate window
+
+
+def positions_from_audit(settings: Settings, wanted: Iterable[Partition]) -> list[Restored]:
+    """Where the lanes stood, for each partition; a partition of which nothing was ever decided begins at 0.
+
+    Reads all of ``audit.decisions``.
+
+    Raises:
+        BusUnavailable: Kafka does not answer.
+    """
+    found: dict[Partition, int] = dict.fromkeys(wanted, 0)
+    malformed: dict[Partition, list[int]] = {partition: [] for partition in found}
+    schema = fastavro.parse_schema(dict(AUDIT_SCHEMA))
+    start = {(names.AUDIT_DECISIONS, number): OFFSET_BEGINNING for number in range(AUDIT_PARTITIONS)}
+    for _, value in read_from(settings, names.ADMIN, start):
+        batch = fastavro.schemaless_reader(io.BytesIO(framing.unframe(value or b"")[1]), schema, None)
+        for part in batch["partitions"]:  # type: ignore[call-overload,index]  # fastavro types any value
+            partition = (part["topic"], part["partition"])
+            if partition in found:
+                found[partition] = max(found[partition], part["next_offset"])
+                malformed[partition] += [
+                    event["offset"] for event in part["events"] if event["outcome"] == "quarantined"
+                ]
+    return [
+        Restored(partition, offset, _metadata(settings, offset, malformed[partition]))
+        for partition, offset in found.items()
+    ]
+
+
+def restore(settings: Settings, positions: Iterable[Restored]) -> None:
+    """Commit positions for the lanes; only for partitions that have none.
+
+    Raises:
+        BusUnavailable: Kafka does not answer.
+    """
+    wanted = list(positions)
+    present = Cluster(settings).committed(names.LANES_OFFSETS_GROUP, [position.partition for position in wanted])
+    lost = [position for position in wanted if position.partition not in present]
+    if not lost:
+        return
+    producer = Producer(options(settings) | {"transactional.id": "lintas.lanes.restore"})
+    member = Consumer(options(settings) | {"group.id": names.LANES_OFFSETS_GROUP})  # never joins: it names the group
+    try:
+        producer.init_transactions(TIMEOUT_SECONDS)
+        producer.begin_transaction()
+        producer.send_offsets_to_transaction(
+            [Position(*position.partition, position.offset, metadata=position.metadata) for position in lost],
+            member.consumer_group_metadata(),
+            TIMEOUT_SECONDS,
+        )
+        producer.commit_transaction(TIMEOUT_SECONDS)
+    except KafkaException as error:
+        raise unavailable(settings, error) from error
+    finally:
+        member.close()
+
+
+def _metadata(settings: Settings, offset: int, malformed: Iterable[int]) -> str:
+    window = DuplicateWindow(
+        records=settings.duplicate_window_records, seconds=settings.duplicate_window_seconds
+    )
+    for number in sorted(malformed):
+        window.add_malformed(number)
+    return window.metadata(offset)
