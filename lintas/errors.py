@@ -20,6 +20,9 @@ LintasError
 ├── LaneStopped            a lane must not go on without a person
 │   └── OffsetLost         the committed position of a known partition is gone
 ├── RequestRefused         the bus refused what a system asked of it
+├── ProcessorStopped       a processor must not go on
+│   ├── OwnershipLost      another instance does its work
+│   └── TableLost          its table is empty, though it has counted before
 └── PublishRefused         events that were not published
 
 The exception's docstring is its message: what happened, the likely cause, the remedy. Placeholders in braces are
@@ -186,6 +189,28 @@ class OffsetLost(LaneStopped):
 
 class RequestRefused(LintasError):
     """{message}"""  # noqa: D415  the message is the client's own
+
+
+class ProcessorStopped(LintasError):
+    """{system} has stopped: {reason}."""
+
+
+class OwnershipLost(ProcessorStopped):
+    """{system} has stopped: {topic} is in other hands, in whole or in part.
+
+    Likely cause: another instance is at work, or this one was silent for too long.
+    Remedy: none is needed; started again, it waits for the other one or goes on where it was.
+    """
+
+
+class TableLost(ProcessorStopped):
+    """{system} has stopped: its table {topic} is empty, but it has counted events of its inbox before.
+
+    Likely cause: the topic was deleted and created anew. The processor does not begin again by itself: versions that
+    it published would come a second time with other counts.
+    Remedy: restore {topic} from a copy. Or, if consumers are told that versions begin again, delete the positions of
+    group {system} (`kafka-consumer-groups --delete --group {system}`) and start it.
+    """
 
 
 class PublishRefused(LintasError):

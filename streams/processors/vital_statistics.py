@@ -108,7 +108,7 @@ def vital_statistics_app(settings: Settings) -> faust.App:
         ),
     )
     app.owner = ledger
-    app.service(lambda **_: ledger)
+    app.service(ledger)
     inbox = app.topic(INBOX, value_type=bytes, value_serializer="raw", key_serializer="raw")
 
     @app.agent(inbox, name=f"{SYSTEM}.count", concurrency=1)  # type: ignore[untyped-decorator]  # faust ships no types

@@ -1,0 +1,29 @@
+"""``lintas processor``: programs that make new events of those they receive."""
+
+import logging
+
+import click
+
+from lintas.settings import Settings
+
+
+@click.group()
+def processor() -> None:
+    """Run a processor: a system that reads its inbox and publishes derived events."""
+
+
+@processor.command("vital-statistics")
+@click.option("--log-level", type=click.Choice(["info", "warning", "error"]), default="info", show_default=True)
+def vital_statistics(log_level: str) -> None:
+    """Count births, deaths and moves by province and day, for BPS.
+
+    Reads the inbox of bps.vital-statistics and publishes id.go.bps.vital-statistics.computed.v1. Waits until the
+    catalogue names the system; a second instance waits until the first is gone. SIGTERM ends it. Exit 0 stopped, 1
+    something went wrong (see the log): started again, it goes on where it was, and counts nothing twice.
+    """
+    from streams.processors.vital_statistics import run  # noqa: PLC0415  slow to import, and only this verb needs it
+
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for chatty in ("faust", "mode", "aiokafka", "streams.processors.faust_parts"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    run(Settings(), log_level)
