@@ -31,7 +31,7 @@ SystemId = Annotated[
 ]
 EventTypeName = Annotated[str, StringConstraints(pattern=f"^{names.EVENT_TYPE.pattern}$", max_length=120)]
 AgreementId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*([.-][a-z0-9]+)*$", max_length=120)]
-# A path into the payload: `child.nik`, `children[].name` for a field of an array's items, `scores{}` for a map's values.
+# A path into the payload: `child.nik`, `children[].name` for a field of a list's items, `scores{}` for a map's values.
 FieldPath = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\[\]|\{\})?(\.[A-Za-z_][A-Za-z0-9_]*(\[\]|\{\})?)*$"),

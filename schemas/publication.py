@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 TRANSACTIONAL_ID: Final = "lintas.catalogue"
 RETRY_SECONDS: Final = 1.0
 POLL_MS: Final = 250
+STOP_SECONDS: Final = 5.0
 FENCED: Final = (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED)
 
 
@@ -261,7 +262,13 @@ class CatalogueFollower:
                 if await consumer.position(partition) >= end:
                     self._take_up()
         finally:
-            await consumer.stop()
+            # it may wait for a broker that is gone, or raise what its own tasks were cancelled with
+            stopping = asyncio.create_task(consumer.stop())
+            await asyncio.wait({stopping}, timeout=STOP_SECONDS)
+            if not stopping.done():
+                stopping.cancel()
+            elif not stopping.cancelled() and (error := stopping.exception()):
+                log.debug("catalogue: the consumer ended with %s", type(error).__name__)
 
     def _take_up(self) -> None:
         pointer = self._log.current
