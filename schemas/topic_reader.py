@@ -1,6 +1,6 @@
 """Reading a small topic of the bus's own from its beginning to its end, committed records only."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -22,13 +22,21 @@ def read_to_end(settings: Settings, principal: str, topic: str) -> Iterator[tupl
 
 
 def read_from(
-    settings: Settings, principal: str, positions: dict[Partition, int]
+    settings: Settings, principal: str, positions: Mapping[Partition, int]
 ) -> Iterator[tuple[bytes, bytes | None]]:
-    """Key and value of every record from the positions on, up to the end as it is when it is met.
+    """Key and value of every record from the positions on: see `messages_from`."""
+    for message in messages_from(settings, principal, positions):
+        yield message.key() or b"", message.value()
+
+
+def messages_from(settings: Settings, principal: str, positions: Mapping[Partition, int]) -> Iterator[Message]:
+    """Every committed record from the positions on, up to each partition's end as it is when it is met.
 
     Raises:
         BusUnavailable: Kafka does not answer.
     """
+    if not positions:
+        return
     consumer = Consumer(
         options(settings, principal)
         | {
@@ -50,7 +58,7 @@ def read_from(
                     part="Kafka", address=settings.brokers, reason=f"no answer within {TIMEOUT_SECONDS:.0f} s"
                 )
             if _is_record(settings, message):
-                yield message.key() or b"", message.value()
+                yield message
             else:
                 unfinished.discard((message.topic(), message.partition()))
     finally:

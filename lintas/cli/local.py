@@ -42,7 +42,7 @@ def up(*, detach: bool, only_servers: bool) -> None:
     """
     bus = _bus(only_servers=only_servers)
     err = Console(stderr=True)
-    with _downloads(err) as progress:
+    with downloads(err) as progress:
         bus.download(progress)
     if detach:
         with err.status("starting the bus"):
@@ -155,7 +155,7 @@ def _coloured(word: str) -> str:
 
 
 @contextlib.contextmanager
-def _downloads(console: Console) -> Iterator["Progress"]:
+def downloads(console: Console) -> Iterator["Progress"]:
     """One progress bar for each file that is being downloaded, shown only while there are any."""
     from rich import progress as bars  # noqa: PLC0415  needed at the first start only
 
