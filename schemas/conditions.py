@@ -8,32 +8,16 @@ An expression is checked with message types made of the schema and evaluated ove
 nullable types can be checked but not evaluated in this binding, so what may be null is dynamic when evaluated.
 """
 
-import datetime as dt
-import decimal
 import re
-import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from cel_expr_python import cel
 
-from schemas.avro_tree import Names, nullable
-from schemas.condition_types import DURATIONS, REQUIRED_ATTRIBUTES, TIMESTAMPS, MessageTypes
+from schemas.condition_types import MessageTypes
+from schemas.condition_values import variable
 from schemas.suggestions import did_you_mean
-from schemas.wire import envelope
 
-_SCALARS: Final[Mapping[str, Any]] = {
-    "boolean": cel.Type.BOOL,
-    "int": cel.Type.INT,
-    "long": cel.Type.INT,
-    "float": cel.Type.DOUBLE,
-    "double": cel.Type.DOUBLE,
-    "string": cel.Type.STRING,
-    "enum": cel.Type.STRING,
-    "bytes": cel.Type.BYTES,
-    "fixed": cel.Type.BYTES,
-}
-_MOMENTS: Final = (cel.Type.TIMESTAMP, cel.Type.DURATION)
 # A name of `data` or `event` with all that is selected from it; the last part may be a method.
 _NAME = re.compile(r"(?<![\w.])(data|event)((?:\s*\.\s*[A-Za-z_]\w*)*)(\s*\()?")
 _TEXT_OR_COMMENT = re.compile(
@@ -48,9 +32,6 @@ _UNDEFINED = re.compile(r"undefined field '(\w+)' not found in struct '([\w.]+)'
 _NO_DECIMALS: Final = (
     "CEL has no decimals: it can tell whether two are equal or one is null; for more, filter on an integer field"
 )
-_EPOCH_DAY: Final = dt.date(1970, 1, 1)
-
-Reader = Callable[[Mapping[str, str], Mapping[str, Any]], Any]
 
 
 class ConditionError(ValueError):
@@ -86,11 +67,11 @@ class Condition:
             raise ConditionError(*_place(code, has.start()), "has() is not available: compare with null instead")
         named = _named(code)
         _check(expression, schema, named)
-        variables = dict(_variable(schema, name) for name in named)
+        variables = dict(variable(schema, name) for name in named)
         self._expression = expression
-        self._readers = [(name, variable.read) for name, variable in variables.items()]
-        self._types = {name: variable.type for name, variable in variables.items()}
-        self._moments = [name for name, variable in variables.items() if variable.needs_type]
+        self._readers = [(name, of.read) for name, of in variables.items()]
+        self._types = {name: of.type for name, of in variables.items()}
+        self._moments = [name for name, of in variables.items() if of.needs_type]
         self._programs: dict[frozenset[str], Any] = {}  # by the moments that are null
         try:
             self._program(frozenset())
@@ -123,16 +104,6 @@ class Condition:
             types = {name: cel.Type.DYN if name in nulls else kind for name, kind in self._types.items()}
             program = self._programs[nulls] = cel.NewEnv(variables=types).compile(self._expression)
         return program
-
-
-class _Variable:
-    """How one name is given to CEL: its type, and how an event's value is read."""
-
-    def __init__(self, kind: Any, read: Reader, *, may_be_null: bool) -> None:
-        # The binding takes no datetime as dynamic: such a type stays, and null gets a program of its own.
-        self.needs_type = may_be_null and _holds_moment(kind)
-        self.type = cel.Type.DYN if may_be_null and not self.needs_type else kind
-        self.read = read
 
 
 def _named(code: str) -> list[tuple[str, ...]]:
@@ -179,99 +150,6 @@ def _place(code: str, offset: int) -> tuple[int, int]:
     """Line and column of an offset, from 1."""
     before = code[:offset]
     return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
-
-
-def _variable(schema: Any, steps: tuple[str, ...]) -> tuple[str, _Variable]:
-    """The variable that a name stands for: its steps up to a list or map, where CEL itself goes on."""
-    if steps[0] == "event":
-        name = steps[1]
-        if name == "time":
-            return "event.time", _Variable(cel.Type.TIMESTAMP, _time, may_be_null=True)
-        return f"event.{name}", _Variable(
-            cel.Type.STRING, lambda attributes, _: attributes.get(name), may_be_null=name not in REQUIRED_ATTRIBUTES
-        )
-    names = Names(schema)
-    record, namespace, may_be_null, path = names.resolve(schema), "", False, []
-    kind: Any = record
-    for step in steps[1:]:
-        if isinstance(kind, list) or kind["type"] not in ("record", "error"):
-            break
-        namespace = names.namespace_of(kind, namespace)
-        field = next(field for field in kind["fields"] if field["name"] == step)
-        other, null = nullable(names.resolve(field["type"], namespace))
-        kind = names.resolve(other, namespace)
-        may_be_null = may_be_null or null
-        path.append(step)
-    declared = _declared(names, kind, namespace)
-    return ".".join(("data", *path)), _Variable(
-        declared, _field(path, _holds_moment(declared)), may_be_null=may_be_null
-    )
-
-
-def _declared(names: Names, resolved: Any, namespace: str) -> Any:
-    """The CEL type of a value that is not null."""
-    if isinstance(resolved, list):
-        return cel.Type.DYN
-    kind, meaning = resolved["type"], resolved.get("logicalType")
-    if kind == "array":
-        item = names.resolve(resolved["items"], namespace)
-        return cel.Type.List(_declared(names, item, namespace))
-    if kind == "map":
-        return cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
-    if kind in ("int", "long") and meaning in TIMESTAMPS | DURATIONS:
-        return cel.Type.TIMESTAMP if meaning in TIMESTAMPS else cel.Type.DURATION
-    return cel.Type.DYN if meaning == "decimal" else _SCALARS.get(kind, cel.Type.DYN)
-
-
-def _holds_moment(kind: Any) -> bool:
-    return any(kind == moment or kind == cel.Type.List(moment) for moment in _MOMENTS)
-
-
-def _time(attributes: Mapping[str, str], _: Mapping[str, Any]) -> dt.datetime | None:
-    return envelope.moment(attributes["time"]) if "time" in attributes else None
-
-
-def _field(path: Sequence[str], is_moment: bool) -> Reader:
-    seen = _moment if is_moment else _plain
-
-    def read(_: Mapping[str, str], data: Mapping[str, Any]) -> Any:
-        value: Any = data
-        for step in path:
-            if value is None:
-                return None
-            value = value[step]
-        return seen(value)
-
-    return read
-
-
-def _moment(value: Any) -> Any:
-    """A date as its midnight in UTC, a time as the duration since midnight; lists of them likewise."""
-    if isinstance(value, list):
-        return [_moment(item) for item in value]
-    if isinstance(value, dt.datetime):
-        return value if value.tzinfo is not None else value.replace(tzinfo=dt.UTC)
-    if isinstance(value, dt.date):
-        return dt.datetime(value.year, value.month, value.day, tzinfo=dt.UTC)
-    if isinstance(value, dt.time):
-        return dt.datetime.combine(_EPOCH_DAY, value) - dt.datetime.combine(_EPOCH_DAY, dt.time())
-    return value
-
-
-def _plain(value: Any) -> Any:
-    """A value as CEL takes it anywhere."""
-    if isinstance(value, (str, int, float, bytes, type(None))):
-        return value
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, (dt.date, dt.time)):
-        return value.isoformat()
-    if isinstance(value, decimal.Decimal):
-        return f"{value.normalize():f}"
-    assert isinstance(value, uuid.UUID), "fastavro gives no other class"
-    return str(value)
 
 
 def _reason(result: Any) -> str:
