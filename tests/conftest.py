@@ -6,11 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from lintas.local.bus import LocalBus
 from lintas.settings import Settings
 from schemas.load import Catalogue
 from schemas.model import Agency, Agreement, EventType
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("lintas", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("lintas")
 
 
 @pytest.fixture(scope="session", autouse=True)

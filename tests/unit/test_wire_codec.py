@@ -444,3 +444,28 @@ def test_hostile_bytes_are_refused_before_they_reach_fastavro(monkeypatch: pytes
     monkeypatch.setattr(fastavro, "schemaless_reader", never)
     with pytest.raises(MalformedData):
         Codec(INTS).decode(b"\xff\xff\xff\x1f\x00", Codec({"type": "array", "items": "long"}))
+
+
+def test_types_nested_deeper_than_one_function_reaches_are_read_and_placed() -> None:
+    schema: Any = "int"
+    value: Any = 7
+    for _ in range(40):
+        schema, value = {"type": "array", "items": schema}, [value]
+    codec = Codec(schema)
+    body = codec.encode(value)
+    assert codec.decode(body) == value
+    assert unreadable(codec, body[:40] + b"\x80") == [("[]" * 40, "truncated")]
+
+
+def test_a_record_used_in_several_places_is_read_and_placed_in_each() -> None:
+    person = {"type": "record", "name": "Person", "fields": [{"name": "nik", "type": NIK}]}
+    fields = {"child": person, "mother": ["null", "Person"], "others": {"type": "array", "items": "Person"}}
+    codec = Codec(
+        {"type": "record", "name": "Family", "fields": [{"name": name, "type": of} for name, of in fields.items()]}
+    )
+    good = {"nik": GOOD}
+    body = codec.encode({"child": good, "mother": good, "others": [good, good]})
+    assert codec.decode(body) == {"child": good, "mother": good, "others": [good, good]}
+    assert unreadable(codec, body[:5]) == [("child.nik", "length")]
+    assert unreadable(codec, body[:20]) == [("mother.nik", "length")]
+    assert unreadable(codec, body[:40]) == [("others[].nik", "length")]
