@@ -1,5 +1,6 @@
 """What exists on Kafka, and how to change it: topics, users, access rights, positions. Decides nothing."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any, Final, TypeVar
@@ -33,13 +34,16 @@ from schemas.desired import Acl, Topic
 TIMEOUT_SECONDS: Final = 30.0
 SCRAM_ITERATIONS: Final = 4096  # passwords are long random texts: more rounds would only slow logging in
 _USER = "User:"
+_UNHEARD = logging.getLogger("librdkafka")
+_UNHEARD.addHandler(logging.NullHandler())
+_UNHEARD.propagate = False
 T = TypeVar("T")
 Partition = tuple[str, int]
 
 
 def options(settings: Settings, principal: str = names.ADMIN) -> dict[str, Any]:
-    """Connection settings of librdkafka whose errors come as exceptions and not on stderr as well."""
-    return {**confluent_options(settings, principal), "log_level": 2}
+    """Connection settings of librdkafka whose complaints come as exceptions, and not on stderr as well."""
+    return {**confluent_options(settings, principal), "log_level": 0, "logger": _UNHEARD}
 
 
 def unavailable(settings: Settings, error: KafkaException) -> BusUnavailable:
