@@ -17,6 +17,7 @@ from lintas.errors import MissingCredentials
 from lintas.settings import Settings
 
 SASL_MECHANISM = "SCRAM-SHA-512"
+_LOGIN_MODULE = "org.apache.kafka.common.security.scram.ScramLoginModule"
 _JAAS = re.compile(r'username="(?P<username>[^"]+)" password="(?P<password>[^"]+)"')
 
 
@@ -61,8 +62,7 @@ def create(settings: Settings, principal: str) -> Credentials:
                 f"bootstrap.servers={settings.bootstrap_servers or ''}",
                 f"security.protocol={settings.security_protocol}",
                 f"sasl.mechanism={SASL_MECHANISM}",
-                "sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required "
-                f'username="{principal}" password="{credentials.password}";',
+                f'sasl.jaas.config={_LOGIN_MODULE} required username="{principal}" password="{credentials.password}";',
                 f"schema.registry.url={settings.registry_url or ''}",
                 "",
             ]

@@ -37,7 +37,7 @@ class Batch:
 
     Attributes:
         outputs: the records to write, by output partition, in order.
-        sources: which agreement of which input partition wrote to an output partition: who is concerned if it is refused.
+        sources: which agreement of which input partition wrote to an output partition: whom a refusal concerns.
         decided: what was decided, by input partition.
         next_offsets: the position after the last event, by input partition.
         first_offsets: the offset of the first event, by input partition.

@@ -114,6 +114,7 @@ class LaneKeeper(Service):  # type: ignore[misc]  # mode ships no types
         """Whether this worker is still a member that holds the lane: a zombie must not fence the rightful owner."""
         if self._lanes.get(lane.number) is not lane or lane.number not in self._assigned:
             return False
+        assert self._membership is not None, "lanes start after joining"
         coordinator = self._membership._coordinator
         return bool(await coordinator._do_heartbeat())
 

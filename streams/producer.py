@@ -53,7 +53,7 @@ DISCARD_SECONDS = 1.0
 class AnswerLost(Exception):
     """A transactional request was sent and its answer did not come: whether it took effect is unknown.
 
-    Not a KafkaError, so that aiokafka's handlers do not repeat the request: it ends the sender, and the producer with it.
+    Not a KafkaError, so that aiokafka's handlers do not repeat the request: it ends the sender and so the producer.
     """
 
 
@@ -74,7 +74,7 @@ class _PatientProduce(SendProduceReqHandler):  # type: ignore[misc]  # aiokafka 
 
     def _can_retry(self, error: KafkaError, batch: Any) -> bool:
         if isinstance(error, UnknownTopicOrPartitionError):
-            return time.monotonic() - batch._ctime < GONE_AFTER_SECONDS
+            return bool(time.monotonic() - batch._ctime < GONE_AFTER_SECONDS)
         return bool(super()._can_retry(error, batch))
 
 

@@ -12,8 +12,7 @@ from lintas import names
 from lintas.settings import Settings
 from schemas.cluster import Cluster, options, unavailable
 from schemas.desired import AUDIT_PARTITIONS
-from schemas.publication import TIMEOUT_SECONDS
-from schemas.topic_reader import read_from
+from schemas.topic_reader import TIMEOUT_SECONDS, read_from
 from schemas.wire import framing
 from streams.audit import AUDIT_SCHEMA
 from streams.batch import Partition
@@ -43,7 +42,7 @@ def positions_from_audit(settings: Settings, wanted: Iterable[Partition]) -> lis
     start = {(names.AUDIT_DECISIONS, number): OFFSET_BEGINNING for number in range(AUDIT_PARTITIONS)}
     for _, value in read_from(settings, names.ADMIN, start):
         batch = fastavro.schemaless_reader(io.BytesIO(framing.unframe(value or b"")[1]), schema, None)
-        for part in batch["partitions"]:  # type: ignore[call-overload,index]  # fastavro types any value
+        for part in batch["partitions"]:
             partition = (part["topic"], part["partition"])
             if partition in found:
                 found[partition] = max(found[partition], part["next_offset"])
@@ -56,7 +55,7 @@ def positions_from_audit(settings: Settings, wanted: Iterable[Partition]) -> lis
     ]
 
 
-def restore(settings: Settings, positions: Iterable[Restored]) -> None:
+def set_again(settings: Settings, positions: Iterable[Restored]) -> None:
     """Commit positions for the lanes; only for partitions that have none.
 
     Raises:
@@ -85,9 +84,7 @@ def restore(settings: Settings, positions: Iterable[Restored]) -> None:
 
 
 def _metadata(settings: Settings, offset: int, malformed: Iterable[int]) -> str:
-    window = DuplicateWindow(
-        records=settings.duplicate_window_records, seconds=settings.duplicate_window_seconds
-    )
+    window = DuplicateWindow(records=settings.duplicate_window_records, seconds=settings.duplicate_window_seconds)
     for number in sorted(malformed):
         window.add_malformed(number)
     return window.metadata(offset)

@@ -1,13 +1,19 @@
 """Records of any topics of the bus, from given positions to their end."""
 
+import io
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
+import fastavro
 from confluent_kafka import OFFSET_BEGINNING, Message
 
 from lintas import names
 from lintas.settings import Settings
 from schemas.cluster import Partition
+from schemas.desired import AUDIT_PARTITIONS
 from schemas.topic_reader import messages_from
+from schemas.wire import framing
+from streams.audit import AUDIT_SCHEMA
 from streams.records import InputRecord
 
 
@@ -29,6 +35,20 @@ def all_records(settings: Settings, partitions: Iterable[Partition]) -> Iterator
         BusUnavailable: Kafka does not answer.
     """
     return records_from(settings, dict.fromkeys(partitions, OFFSET_BEGINNING))
+
+
+def audit_records(settings: Settings) -> Iterator[Mapping[str, Any]]:
+    """Every audit record, decoded (schemas/audit.avsc).
+
+    Raises:
+        BusUnavailable: Kafka does not answer.
+    """
+    schema = fastavro.parse_schema(dict(AUDIT_SCHEMA))
+    for record in all_records(settings, ((names.AUDIT_DECISIONS, number) for number in range(AUDIT_PARTITIONS))):
+        _, body = framing.unframe(record.value or b"")
+        batch = fastavro.schemaless_reader(io.BytesIO(body), schema, None)
+        assert isinstance(batch, dict), "the schema is a record's"
+        yield batch
 
 
 def _record(message: Message) -> InputRecord:

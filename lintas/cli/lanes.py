@@ -30,7 +30,9 @@ def show(output: str) -> None:
             {"agreement": agreement, "topic": topic, "partition": partition, **why.as_json()}
             for (agreement, topic, partition), why in sorted(found.aside.items())
         ]
-        print_json({"workers": found.workers, "lanes": [dataclasses.asdict(lane) for lane in found.lanes], "aside": aside})
+        print_json(
+            {"workers": found.workers, "lanes": [dataclasses.asdict(lane) for lane in found.lanes], "aside": aside}
+        )
         return
     print_table(
         ("lane", "worker", "catalogue", "inputs", "behind", "set aside", "lost", "last report"),
@@ -72,7 +74,7 @@ def restore(*, topic: str | None, partition: int | None, every: bool, output: st
     delivered twice, nothing is lost. Positions that exist are never touched. Restart the workers afterwards.
     """
     from streams.overview import overview  # noqa: PLC0415  as above
-    from streams.restore import positions_from_audit, restore as set_again  # noqa: PLC0415  as above
+    from streams.restore import positions_from_audit, set_again  # noqa: PLC0415  as above
 
     settings = Settings()
     lost = [each for lane in overview(settings).lanes for each in lane.lost]

@@ -8,7 +8,9 @@ from lintas.settings import Settings
 
 
 @click.command()
-@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True)
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
+)
 def worker(log_level: str) -> None:
     """Run lanes: route, release and audit events.
 
@@ -21,4 +23,6 @@ def worker(log_level: str) -> None:
 
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     app = lane_app(Settings())
-    Worker(app, loglevel=log_level, redirect_stdouts=False, override_logging=False, quiet=True).execute_from_commandline()
+    Worker(
+        app, loglevel=log_level, redirect_stdouts=False, override_logging=False, quiet=True
+    ).execute_from_commandline()

@@ -1,4 +1,4 @@
-"""A small deployment for tests of lanes: one publisher, two consumers, workers as subprocesses, everything read back."""
+"""A small deployment for tests of lanes: one publisher, two consumers, workers as subprocesses, all read back."""
 
 import asyncio
 import dataclasses
@@ -46,7 +46,16 @@ def catalogue(folder: Path, *, consumers: Mapping[str, Mapping[str, Any]] | None
         },
     }
     systems = {name: {"name": f"System {name}", "kind": "government"} for name in consumers}
-    _write(folder, "agencies/a", {"agency": "a", "name": "Agency A", "domain": "id.go.a", "systems": {"pub": {"name": "Publisher", "kind": "government"}}})
+    _write(
+        folder,
+        "agencies/a",
+        {
+            "agency": "a",
+            "name": "Agency A",
+            "domain": "id.go.a",
+            "systems": {"pub": {"name": "Publisher", "kind": "government"}},
+        },
+    )
     _write(folder, "agencies/b", {"agency": "b", "name": "Agency B", "domain": "id.go.b", "systems": systems})
     _write(
         folder,
@@ -146,7 +155,11 @@ async def publish(settings: Settings, sent: Iterator[Sent], *, padding: int = 0)
     schema = snapshot.event_types[EVENT_TYPE].current
     codec = Codec(schema.schema)
     producer = AIOKafkaProducer(
-        **credentials.aiokafka_options(settings, PUBLISHER), enable_idempotence=True, linger_ms=10, max_batch_size=200_000, max_request_size=2_000_000
+        **credentials.aiokafka_options(settings, PUBLISHER),
+        enable_idempotence=True,
+        linger_ms=10,
+        max_batch_size=200_000,
+        max_request_size=2_000_000,
     )
     await producer.start()
     futures = []
@@ -237,7 +250,9 @@ async def decisions(settings: Settings) -> tuple[Counter[str], Counter[tuple[str
                 assert place not in seen, f"decided twice: {place}"
                 seen.add(place)
                 events[event["outcome"]] += 1
-                agreements.update((order[decision["agreement"]], decision["outcome"]) for decision in event["decisions"])
+                agreements.update(
+                    (order[decision["agreement"]], decision["outcome"]) for decision in event["decisions"]
+                )
                 agreements.update((order[index], "filtered") for index in members(event["filtered"]))
     return events, agreements
 

@@ -7,10 +7,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
-
 import lane_bus
+import pytest
 from lane_bus import Sent, Worker, catalogue, publish, put_in_force, wait_until
+
 from lintas import names
 from lintas.local.bus import LocalBus
 from lintas.settings import Settings
@@ -22,7 +22,9 @@ FORGOTTEN_AFTER_SECONDS = 75
 
 
 def positions(settings: Settings) -> int:
-    return len(Cluster(settings).committed(names.LANES_OFFSETS_GROUP, [(lane_bus.TOPIC, number) for number in range(4)]))
+    return len(
+        Cluster(settings).committed(names.LANES_OFFSETS_GROUP, [(lane_bus.TOPIC, number) for number in range(4)])
+    )
 
 
 def with_a_bus(folder: Path, recommit_seconds: str) -> None:

@@ -1,24 +1,22 @@
 """The lane's promises on a real Kafka: exactly once, in order, one consumer's trouble is nobody else's."""
 
 import asyncio
-import json
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import lane_bus
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
-
-import lane_bus
 from lane_bus import Sent, Worker, catalogue, decisions, inbox, mixed, publish, put_in_force, wait_until
+
 from lintas import names
-from lintas.credentials import confluent_options
+from lintas.credentials import aiokafka_options, confluent_options
 from lintas.local.bus import LocalBus
 from lintas.settings import Settings
 from schemas.provision import ensure_bus
 from streams.status import read_status
-from lintas.credentials import aiokafka_options
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -165,14 +163,20 @@ def test_a_record_too_large_for_an_inbox_waits_and_the_others_go_on(
     assert agreements["even", "waiting"] + len(received) == 5
 
 
-def test_lanes_switch_to_a_new_catalogue_between_two_batches(settings: Settings, workers: Workers, tmp_path: Path) -> None:
+def test_lanes_switch_to_a_new_catalogue_between_two_batches(
+    settings: Settings, workers: Workers, tmp_path: Path
+) -> None:
     workers.start()
     asyncio.run(publish(settings, mixed(0, 200)))
     wait_until(lambda: lane_bus.decided(settings) >= 200, "the events before")
     release = {"who": "pseudonym", "n": "keep"}
     changed = catalogue(
         tmp_path / "changed",
-        consumers={"all": {"release": release, "suspended": True}, "even": {"when": "data.n % 2 == 0", "release": release}, "late": {"release": release}},
+        consumers={
+            "all": {"release": release, "suspended": True},
+            "even": {"when": "data.n % 2 == 0", "release": release},
+            "late": {"release": release},
+        },
     )
     put_in_force(settings, changed, wait_seconds=30)
     asyncio.run(publish(settings, mixed(200, 200)))
@@ -182,7 +186,13 @@ def test_lanes_switch_to_a_new_catalogue_between_two_batches(settings: Settings,
     assert asyncio.run(inbox(settings, "b.late")).numbers == expected(list(mixed(200, 200)))[0]
     for batch in asyncio.run(lane_bus.audit_batches(settings)):
         standings = {
-            standing["agreement"]: standing["standing"] for part in batch["partitions"] for standing in part["agreements"]
+            standing["agreement"]: standing["standing"]
+            for part in batch["partitions"]
+            for standing in part["agreements"]
         }
         is_new = batch["catalogue"] == lane_bus.in_force(settings).digest
-        assert standings == ({"all": "suspended", "even": "in_force", "late": "in_force"} if is_new else {"all": "in_force", "even": "in_force"})
+        assert standings == (
+            {"all": "suspended", "even": "in_force", "late": "in_force"}
+            if is_new
+            else {"all": "in_force", "even": "in_force"}
+        )

@@ -1,0 +1,47 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lintas import names
+from streams import evidence
+
+SEED = bytes(32)
+HEADERS = [("ce_id", b"1"), ("ce_type", b"x")]
+
+
+def test_a_recipient_opens_its_own_commitment_with_its_salt_alone() -> None:
+    salt = evidence.salt_out(evidence.event_seed(SEED, "t", 0, 7), "agreement")
+    written = evidence.commitment(salt, b"k", HEADERS, b"v")
+    received = [*HEADERS, (names.HEADER_SALT, salt)]
+    assert evidence.commitment(dict(received)[names.HEADER_SALT], b"k", received, b"v") == written
+
+
+@pytest.mark.parametrize(
+    ("key", "headers", "value"),
+    [
+        (None, HEADERS, b"v"),
+        (b"", HEADERS, b"v"),
+        (b"k", HEADERS[:1], b"v"),
+        (b"k", HEADERS[::-1], b"v"),
+        (b"k", [("ce_id", b"1"), ("ce_typ", b"ex")], b"v"),  # a boundary moved
+        (b"k", HEADERS, b"w"),
+        (b"k", HEADERS, None),
+    ],
+)
+def test_whatever_differs_gives_another_commitment(
+    key: bytes | None, headers: list[tuple[str, bytes]], value: bytes | None
+) -> None:
+    assert evidence.commitment(SEED, key, headers, value) != evidence.commitment(SEED, b"k", HEADERS, b"v")
+
+
+@given(st.sets(st.tuples(st.sampled_from(["t", "u"]), st.integers(0, 9), st.integers(0, 99)), min_size=2, max_size=9))
+def test_every_salt_of_a_batch_is_its_own(places: set[tuple[str, int, int]]) -> None:
+    seeds = [evidence.event_seed(SEED, *place) for place in places]
+    salts = [evidence.salt_in(seed) for seed in seeds]
+    salts += [evidence.salt_out(seed, agreement) for seed in seeds for agreement in ("a", "b")]
+    assert len({*salts, *seeds}) == 4 * len(places)
+
+
+def test_seeds_are_random() -> None:
+    assert evidence.new_seed() != evidence.new_seed()
+    assert len(evidence.new_seed()) == evidence.SALT_BYTES
