@@ -185,11 +185,13 @@ class EventTypePlan:
         envelope = envelopes.parse(record.headers, record.value)
         problems = []
         if envelope.type != self.event_type:
-            problems.append(Problem("type", "type", f"the topic carries {self.event_type}"))
+            problems.append(Problem("envelope.type", "type", f"the topic carries {self.event_type}"))
         publisher = self._publisher_of(envelope.source)
         if publisher is None:
             problems.append(
-                Problem("source", "source", f"not a publisher of this event type: {', '.join(self._publishers)}")
+                Problem(
+                    "envelope.source", "source", f"not a publisher of this event type: {', '.join(self._publishers)}"
+                )
             )
         if problems or publisher is None:
             raise MalformedEnvelope(tuple(problems))
@@ -233,7 +235,7 @@ class EventTypePlan:
             raise MalformedEnvelope(
                 (
                     Problem(
-                        "subject",
+                        "envelope.subject",
                         "subject",
                         f"differs from the payload's {self._subject}, which it must repeat",
                     ),

@@ -22,6 +22,9 @@ def worker(log_level: str) -> None:
     from streams.app import lane_app  # noqa: PLC0415  as above
 
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if log_level != "debug":
+        for chatty in ("faust", "mode", "aiokafka"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
     app = lane_app(Settings())
     Worker(
         app, loglevel=log_level, redirect_stdouts=False, override_logging=False, quiet=True
