@@ -77,9 +77,9 @@ class OwnSystems:
             schema_id = registry.register(names.subject_of_topic(topic), schema)
         return cls(settings, event_type, publisher, consumer, EventType.of_schema(schema_id, schema))
 
-    def connection(self, system: str, **changes: Any) -> Connection:
-        """A system's connection, from its credentials file."""
-        connection = Connection.from_properties(credentials.path_of(self.settings, system))
+    def connection(self, own: str, **changes: Any) -> Connection:
+        """The connection of system ``own``, from its credentials file."""
+        connection = Connection.from_properties(credentials.path_of(self.settings, own))
         return dataclasses.replace(connection, **changes)
 
     async def deliver(self, data: Any, *, partition: int = 0, raw: bytes | None = None, **attributes: Any) -> None:
@@ -109,7 +109,8 @@ class OwnSystems:
             partitions = [TopicPartition(self.registered.topic, partition) for partition in range(PARTITIONS)]
             consumer.assign(partitions)
             ends = await consumer.end_offsets(partitions)
-            await consumer.seek_to_beginning(*partitions)
+            for partition in partitions:
+                consumer.seek(partition, 0)
             found: list[Any] = []
             while sum(ends.values()) > len(found):
                 for records in (await consumer.getmany(timeout_ms=1000)).values():
@@ -119,9 +120,9 @@ class OwnSystems:
             await consumer.stop()
 
 
-def permit(number: int, **changes: Any) -> dict[str, Any]:
+def permit(serial: int, **changes: Any) -> dict[str, Any]:
     """A payload in natural JSON."""
-    return {"number": f"P-{number}", "issued": "2026-11-24", "fee": "150000.00", **changes}
+    return {"number": f"P-{serial}", "issued": "2026-11-24", "fee": "150000.00", **changes}
 
 
 def as_lines(payloads: list[dict[str, Any]]) -> str:

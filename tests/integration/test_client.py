@@ -86,10 +86,18 @@ async def test_publish_many_says_where_each_event_lies(systems: OwnSystems) -> N
     ]
 
 
-async def test_a_system_is_refused_an_event_type_that_is_not_its_own(systems: OwnSystems) -> None:
-    async with Publisher(systems.connection(systems.consumer)) as publisher:
-        with pytest.raises(NotEntitled, match=f"refuses {systems.consumer} to publish to events"):
-            await publisher.publish(systems.event_type, permit(1))
+async def test_a_publisher_is_refused_an_event_type_that_is_not_its_own(systems: OwnSystems) -> None:
+    other = OwnSystems.create(systems.settings)
+    async with Publisher(systems.connection(systems.publisher)) as publisher:
+        with pytest.raises(NotEntitled, match=f"refuses {systems.publisher} to publish to events"):
+            await publisher.publish(other.event_type, permit(1))
+        await publisher.publish(systems.event_type, permit(1))  # its own it may
+
+
+async def test_a_system_that_publishes_nothing_is_refused_at_once(systems: OwnSystems) -> None:
+    with pytest.raises(NotEntitled, match=f"refuses {systems.consumer} to publish to any event topic"):
+        async with Publisher(systems.connection(systems.consumer)):
+            pytest.fail("it was let in")
 
 
 async def test_a_system_is_refused_the_inbox_of_another(systems: OwnSystems) -> None:
@@ -105,7 +113,10 @@ async def test_a_system_is_refused_the_group_of_another(systems: OwnSystems) -> 
             await anext(subscriber)
 
 
-async def test_a_system_whose_inbox_is_gone_is_told_so(systems: OwnSystems) -> None:
+async def test_a_system_whose_inbox_is_gone_is_told_so(
+    systems: OwnSystems, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lintas_client.kafka.REQUEST_TIMEOUT_MS", 2_000)  # a new inbox may take a moment to be known
     inbox = names.inbox_topic(systems.consumer)
     Cluster(systems.settings).delete_topics([inbox])
     with pytest.raises(UnknownInbox, match=inbox):

@@ -60,8 +60,9 @@ class AuthenticationRefused(ClientError):
 class NotEntitled(ClientError):
     """The bus refuses {principal} to {action} {topic}.
 
-    Likely cause: the catalogue does not name {principal} as one who may, or the catalogue was not applied since.
-    Remedy: ask the owner of {topic} to add {principal} (event type `publishers`, or an agreement), then apply it.
+    Likely cause: the catalogue in force does not name {principal} as one who may.
+    Remedy: the event type's owner names it among the publishers, or an agreement as the consumer; then the catalogue is
+    applied anew. A group's name is the system's, alone or followed by a dot and more.
     """
 
 

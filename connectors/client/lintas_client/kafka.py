@@ -6,7 +6,7 @@ from aiokafka import errors
 from aiokafka.conn import collect_hosts, create_conn
 
 from .connection import Connection
-from .exceptions import AuthenticationRefused, BusUnreachable, ClientError, NotEntitled
+from .exceptions import AuthenticationRefused, BusUnreachable, ClientError
 
 REQUEST_TIMEOUT_MS = 15_000
 NOT_ALLOWED = (
@@ -26,19 +26,16 @@ class Startable(Protocol):
         """Disconnect."""
 
 
-async def start(client: Startable, connection: Connection, *, action: str, topic: str) -> None:
-    """Connect an aiokafka client; ``action`` and ``topic`` say what it is for.
+async def start(client: Startable, connection: Connection) -> None:
+    """Connect an aiokafka client; where that fails, it is stopped.
 
     Raises:
         BusUnreachable: no broker answers.
         AuthenticationRefused: the broker does not accept name and password.
-        NotEntitled: the broker does not let this principal do that.
+        KafkaError: the broker refuses what the client is for, as aiokafka says it.
     """
     try:
         await client.start()
-    except NOT_ALLOWED:
-        await client.stop()
-        raise NotEntitled(principal=connection.principal, action=action, topic=topic) from None
     except errors.KafkaConnectionError:
         await client.stop()
         raise await _why_not(connection) from None

@@ -45,6 +45,7 @@ class Publisher(EventPublisher):
         Raises:
             BusUnreachable: Kafka does not answer.
             AuthenticationRefused: the bus does not know this system with this password.
+            NotEntitled: this system may not publish anything.
         """
         connection = self._connection
         self._producer = AIOKafkaProducer(
@@ -57,7 +58,10 @@ class Publisher(EventPublisher):
             max_request_size=MAX_EVENT_BYTES,
             request_timeout_ms=kafka.REQUEST_TIMEOUT_MS,
         )
-        await kafka.start(self._producer, connection, action="publish to", topic="any topic")
+        try:
+            await kafka.start(self._producer, connection)
+        except errors.ClusterAuthorizationFailedError:
+            raise NotEntitled(principal=connection.principal, action="publish to", topic="any event topic") from None
         self._registry = Registry(connection)
         return self
 

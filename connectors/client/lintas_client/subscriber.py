@@ -95,11 +95,13 @@ class Subscriber(EventSubscriber):
         )
         self._consumer.subscribe([self._topic], listener=_CommitBeforeRevoke(self) if self._group else None)
         try:
-            await kafka.start(self._consumer, self._connection, action="read", topic=self._topic)
+            await kafka.start(self._consumer, self._connection)
         except errors.UnknownTopicOrPartitionError:
             raise UnknownInbox(
                 topic=self._topic, principal=self._connection.principal, system=self._connection.system
             ) from None
+        except kafka.NOT_ALLOWED as error:
+            raise self._refusal(error) from None
         self._registry = Registry(self._connection)
         if self._group is None:
             await self._seek()
