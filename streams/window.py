@@ -66,6 +66,7 @@ class DuplicateWindow:
             ValueError: the metadata is not of this format.
         """
         self._malformed.clear()
+        metadata = metadata.rstrip("\0")  # confluent-kafka commits the closing NUL of its C string too
         if not metadata:
             return
         version, records, packed = metadata.split(":", 2)

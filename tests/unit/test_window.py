@@ -105,6 +105,17 @@ def test_the_metadata_fits_a_commit_even_if_every_other_record_is_malformed() ->
     ]
 
 
+@pytest.mark.parametrize("end", ["", "\0"])  # confluent-kafka's closing NUL
+def test_metadata_is_read_as_any_client_committed_it(end: str) -> None:
+    seen = window()
+    seen.add_malformed(3)
+    again = window()
+    again.restore(seen.metadata(5) + end, 5)
+    assert again.is_malformed(3)
+    again.restore(end, 5)
+    assert not again.is_malformed(3)
+
+
 def test_metadata_of_another_format_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown format"):
         window().restore("m9:10:xx", 5)
