@@ -65,6 +65,8 @@ def vital_statistics_app(settings: Settings) -> faust.App:
     """
     credentials = load(settings, SYSTEM)
     tls = ssl.create_default_context(cafile=settings.ca_file) if settings.security_protocol == "SASL_SSL" else None
+    folder = settings.home / "faust" / SYSTEM  # Faust wants one, also where it keeps nothing in it
+    folder.mkdir(parents=True, exist_ok=True)
     app = OwnedApp(
         SYSTEM,
         broker=";".join(f"kafka://{address.strip()}" for address in settings.brokers.split(",")),
@@ -83,7 +85,7 @@ def vital_statistics_app(settings: Settings) -> faust.App:
         topic_disable_leader=True,
         web_enabled=False,
         worker_redirect_stdouts=False,
-        datadir=str(settings.home / "faust" / SYSTEM),
+        datadir=str(folder),
     )
     app.transport = OwnedTransport(app.conf.broker_consumer, app)
     table = OwnedTable(
