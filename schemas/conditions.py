@@ -28,6 +28,7 @@ _TEXT_OR_COMMENT = re.compile(
 )
 _HAS = re.compile(r"(?<![\w.])has\s*\(")
 _PLACE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
+_OVERLOAD = re.compile(r"found no matching overload for '(\S+)' applied to '(.*)'")
 _UNDEFINED = re.compile(r"undefined field '(\w+)' not found in struct '([\w.]+)'")
 _NO_DECIMALS: Final = (
     "CEL has no decimals: it can tell whether two are equal or one is null; for more, filter on an integer field"
@@ -139,8 +140,11 @@ def _explained(text: str, types: MessageTypes) -> ConditionError:
     if undefined := _UNDEFINED.search(message):
         hint = did_you_mean(undefined[1], types.fields_of(undefined[2]))
         message = f"{types.titled(undefined[2])} has no field {undefined[1]}{hint}"
-    elif "conditions.Decimal" in message:
-        message = f"{types.titled(message)}; {_NO_DECIMALS}"
+    elif overload := _OVERLOAD.search(message):
+        operands = re.sub(r"wrapper\((\w+)\)", r"\1 or null", overload[2].replace("null_type", "null"))
+        message = f"{overload[1].strip('_@')} does not take {types.titled(operands)}"
+        if "conditions.Decimal" in operands:
+            message += f"; {_NO_DECIMALS}"
     elif "undeclared reference" in message:
         message += "; the payload is data.<field>, the envelope event.<attribute>"
     return ConditionError(int(place[1]), int(place[2]), types.titled(message))
