@@ -32,6 +32,9 @@ check: $(READY) ## lint, format, types, import contracts
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/mypy
+	@for part in . unit integration conformance acceptance; do \
+		MYPYPATH=.:connectors/client:tests:tests/$$part $(BIN)/mypy tests/$$part/*.py || exit 1; done
+	@MYPYPATH=.:connectors/client $(BIN)/mypy bench/*.py
 	@$(BIN)/lint-imports
 
 bench: $(READY) ## measure the lane on this machine

@@ -165,7 +165,8 @@ def main() -> None:
         finally:
             bus.stop()
     print(
-        f"{os.cpu_count()} processors, Python {sys.version.split()[0]}, {arguments.events:,} events, {arguments.rounds} rounds"
+        f"{os.cpu_count()} processors, Python {sys.version.split()[0]}, "
+        f"{arguments.events:,} events, {arguments.rounds} rounds"
     )
     print(f"{'':<28}{'events/s':^30}{'CPU us per event':^30}")
     print(f"{'':<28}" + "".join(f"{name:>10}" for name in ("min", "median", "max") * 2))

@@ -260,7 +260,7 @@ async def decisions(settings: Settings) -> tuple[Counter[str], Counter[tuple[str
 async def audit_batches(settings: Settings) -> list[dict[str, Any]]:
     schema = fastavro.parse_schema(dict(AUDIT_SCHEMA))
     return [
-        fastavro.schemaless_reader(io.BytesIO(framing.unframe(record.value)[1]), schema, None)  # type: ignore[misc]
+        fastavro.schemaless_reader(io.BytesIO(framing.unframe(record.value)[1]), schema, None)
         for record in await read(settings, names.AUDIT_DECISIONS)
     ]
 

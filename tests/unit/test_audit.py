@@ -1,5 +1,6 @@
 import datetime as dt
 import io
+from typing import Any
 
 import fastavro
 import pytest
@@ -32,7 +33,7 @@ def partition(number: int, events: int, decisions: int = 1) -> audit.PartitionDe
     )
 
 
-def read(values: list[bytes]) -> list[dict[str, object]]:
+def read(values: list[bytes]) -> list[dict[str, Any]]:
     schema = fastavro.parse_schema(dict(audit.AUDIT_SCHEMA))
     return [fastavro.schemaless_reader(io.BytesIO(framing.unframe(value)[1]), schema, None) for value in values]
 

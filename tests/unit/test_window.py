@@ -60,7 +60,8 @@ def feed(seen: DuplicateWindow, offset: int, time: int, event: bytes | None) -> 
 
 @given(RECORDS)
 def test_the_window_is_what_its_definition_says(records: list[tuple[int, int, int | None]]) -> None:
-    seen, before = window(records=12, seconds=0.1), []
+    before: list[tuple[int, int, bytes | None]] = []
+    seen = window(records=12, seconds=0.1)
     for offset, time, event in told(records):
         naive = any(
             earlier == event and offset - at <= 12 and time - when <= 100
