@@ -171,8 +171,8 @@ def _progress(descriptor: int) -> Iterator[tuple[Advance, Callable[[str], None]]
     if not sys.stderr.isatty():
         yield (lambda _: None), lambda text: click.echo(text, err=True)
         return
-    from rich.console import Console  # noqa: PLC0415  needed on terminals only
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415  as above
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     about = os.fstat(descriptor)
     columns: tuple[Any, ...] = (TextColumn("publishing"), BarColumn(), DownloadColumn(), TimeRemainingColumn())

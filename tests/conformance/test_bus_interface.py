@@ -28,7 +28,7 @@ class InMemory:
     event_type = "id.go.agency.permit.issued.v1"
 
     def __init__(self) -> None:
-        self._bus = InMemoryBus([permit_schema(self.event_type, "events.agency.permit.issued.v1")])
+        self._bus = InMemoryBus({self.event_type: permit_schema(self.event_type, "events.agency.permit.issued.v1")})
 
     @asynccontextmanager
     async def publisher(self) -> AsyncIterator[EventPublisher]:

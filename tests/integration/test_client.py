@@ -113,9 +113,7 @@ async def test_a_system_is_refused_the_group_of_another(systems: OwnSystems) -> 
             await anext(subscriber)
 
 
-async def test_a_system_whose_inbox_is_gone_is_told_so(
-    systems: OwnSystems, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_system_whose_inbox_is_gone_is_told_so(systems: OwnSystems, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lintas_client.kafka.REQUEST_TIMEOUT_MS", 2_000)  # a new inbox may take a moment to be known
     inbox = names.inbox_topic(systems.consumer)
     Cluster(systems.settings).delete_topics([inbox])

@@ -12,7 +12,7 @@ from . import kafka
 from .bus import Delivery, EventSubscriber
 from .connection import Connection
 from .delivery import delivery
-from .exceptions import ClientError, NotAcknowledged, NotEntitled, UndecodableDelivery, UnknownInbox
+from .exceptions import BusUnreachable, ClientError, NotEntitled, UndecodableDelivery, UnknownInbox
 from .registry import Registry
 from .wire.errors import MalformedEvent
 
@@ -225,7 +225,7 @@ class Subscriber(EventSubscriber):
             )
         if isinstance(error, kafka.NOT_ALLOWED):
             return NotEntitled(principal=self._connection.principal, action="read", topic=self._topic)
-        return NotAcknowledged(id="of the position", topic=self._topic, reason=kafka.plain(error))
+        return BusUnreachable(part="Kafka", address=self._connection.bootstrap_servers, reason=kafka.plain(error))
 
 
 class _CommitBeforeRevoke(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types

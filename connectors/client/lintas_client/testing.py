@@ -2,36 +2,32 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, Self
 
 from .bus import Delivery, EventPublisher, EventSubscriber, Receipt
 from .delivery import Record, delivery
 from .exceptions import UnknownEventType
-from .preparation import Prepared, prepare
+from .preparation import prepare
 from .registry import EventType
 from .wire.codec import Codec
 
 
 class InMemoryBus:
-    """A bus that holds what was published and what was delivered.
-
-    It checks events as the real bus does; it does not route them: a test says with `deliver` what arrives.
+    """Holds what was published and what was delivered; a test says with `deliver` what arrives, nothing is routed.
 
     ```python
-    bus = InMemoryBus([json.loads(Path("birth.avsc").read_text())])
-    await my_program(bus.publisher("dukcapil.siak"), bus.subscriber("dukcapil.siak"))
-    assert [event.data["place"] for event in bus.published("id.go.dukcapil.birth.registered.v1")] == ["32.73"]
+    bus = InMemoryBus({"id.go.dukcapil.birth.registered.v1": json.loads(Path("birth.avsc").read_text())})
+    await my_program(bus.publisher("dukcapil.siak"))
+    (birth,) = await bus.published("id.go.dukcapil.birth.registered.v1")
     ```
     """
 
-    def __init__(self, schemas: Iterable[Mapping[str, Any]]) -> None:
-        """``schemas`` are event types' schemas as the bus's registry gives them."""
-        self._by_id = dict(
-            enumerate((EventType.of_schema(number, schema) for number, schema in enumerate(schemas, 1)), 1)
-        )
-        self._by_name = {event_type.name: event_type for event_type in self._by_id.values()}
+    def __init__(self, schemas: Mapping[str, Mapping[str, Any]]) -> None:
+        """``schemas`` by event type, as the catalogue or the registry has them."""
+        self._codecs: list[Codec] = []
+        self._event_types = {name: self._event_type(name, schema) for name, schema in schemas.items()}
         self._topics: dict[str, list[Record]] = defaultdict(list)
         self.positions: dict[str, int] = defaultdict(int)  # of each system in its inbox
 
@@ -45,38 +41,52 @@ class InMemoryBus:
 
     async def published(self, event_type: str) -> list[Delivery]:
         """What was published of an event type, oldest first."""
-        return [await delivery(record, self) for record in self._topics[(await self.event_type(event_type)).topic]]
+        return [await delivery(record, self) for record in self._topics[self.event_type(event_type).topic]]
 
-    async def deliver(self, system: str, event_type: str, data: Any, **attributes: Any) -> None:
-        """Put an event into a system's inbox; ``attributes`` as for `publish`, agreement and channel as extensions."""
-        event = prepare(await self.event_type(event_type), "lintas.test", data, **attributes)
-        self.append(f"inbox.{system}", event)
+    async def deliver(
+        self, system: str, event_type: str, data: Any, *, released: Mapping[str, Any] | None = None, **attributes: Any
+    ) -> None:
+        """Put an event into a system's inbox.
 
-    async def event_type(self, name: str) -> EventType:
+        ``released`` is the schema of what the agreement releases, the event type's own if none is given; ``attributes``
+        are those of `EventPublisher.publish`, ``agreement`` and ``channel`` among the extensions.
+        """
+        as_read = self.event_type(event_type) if released is None else self._event_type(event_type, released)
+        self.store(f"inbox.{system}", as_read, "lintas.test", data, attributes)
+
+    def event_type(self, name: str) -> EventType:
         """An event type by its name."""
-        if name not in self._by_name:
-            raise UnknownEventType(event_type=name, suggestion=f"The test gave {', '.join(self._by_name)}.")
-        return self._by_name[name]
+        if name not in self._event_types:
+            raise UnknownEventType(event_type=name, suggestion=f"The test knows {', '.join(self._event_types)}.")
+        return self._event_types[name]
 
     async def codec(self, schema_id: int) -> Codec:
         """A schema by its id."""
-        return self._by_id[schema_id].codec
+        return self._codecs[schema_id]
 
-    def inbox(self, system: str) -> list[Record]:
-        """The records of a system's inbox."""
-        return self._topics[f"inbox.{system}"]
-
-    def append(self, topic: str, event: Prepared) -> Receipt:
-        """Store an event as Kafka would, in a topic of one partition."""
-        receipt = Receipt(topic, 0, len(self._topics[topic]), event.id)
+    def store(
+        self, topic: str, event_type: EventType, system: str, data: Any, attributes: Mapping[str, Any]
+    ) -> Receipt:
+        """Check an event and keep it as Kafka would, in a topic of one partition."""
+        event = prepare(event_type, system, data, **attributes)
+        where = Receipt(topic, 0, len(self._topics[topic]), event.id)
         stored = {
             "key": event.key,
             "value": event.value,
             "headers": event.headers,
             "timestamp": int(time.time() * 1000),
         }
-        self._topics[topic].append(SimpleNamespace(topic=topic, partition=0, offset=receipt.offset, **stored))
-        return receipt
+        self._topics[topic].append(SimpleNamespace(topic=topic, partition=0, offset=where.offset, **stored))
+        return where
+
+    def inbox(self, system: str) -> list[Record]:
+        """The records of a system's inbox."""
+        return self._topics[f"inbox.{system}"]
+
+    def _event_type(self, name: str, schema: Mapping[str, Any]) -> EventType:
+        self._codecs.append(Codec(schema))
+        topic, subject = schema.get("lintas.topic", f"events.{name}"), schema.get("lintas.subject")
+        return EventType(name, topic, subject, len(self._codecs) - 1, self._codecs[-1])
 
 
 class InMemoryPublisher(EventPublisher):
@@ -86,9 +96,9 @@ class InMemoryPublisher(EventPublisher):
         self._bus, self._system = bus, system
 
     async def publish(self, event_type: str, data: Any, **attributes: Any) -> Receipt:
-        """Check an event and store it."""
-        event = prepare(await self._bus.event_type(event_type), self._system, data, **attributes)
-        return self._bus.append(event.topic, event)
+        """Check an event and keep it."""
+        known = self._bus.event_type(event_type)
+        return self._bus.store(known.topic, known, self._system, data, attributes)
 
 
 class InMemorySubscriber(EventSubscriber):
