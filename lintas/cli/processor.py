@@ -21,9 +21,9 @@ def vital_statistics(log_level: str) -> None:
     catalogue names the system; a second instance waits until the first is gone. SIGTERM ends it. Exit 0 stopped, 1
     something went wrong (see the log): started again, it goes on where it was, and counts nothing twice.
     """
-    from streams.processors.vital_statistics import run  # noqa: PLC0415  slow to import, and only this verb needs it
+    from streams.processors.vital_statistics import run
 
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for chatty in ("faust", "mode", "aiokafka", "streams.processors.faust_parts"):
+    for chatty in ("faust", "mode", "aiokafka", "httpx", "streams.processors.faust_parts"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     run(Settings(), log_level)

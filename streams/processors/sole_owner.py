@@ -15,14 +15,22 @@ from confluent_kafka import Consumer, TopicPartition
 log = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 0.5
-SESSION_MS: Final = 6_000
+SAY_SECONDS: Final = (10.0, 300.0)  # when it is said that this one waits: first, and then again
 
 
 class SoleOwner:
     """A membership in the group of those who would do the same work."""
 
-    def __init__(self, options: Mapping[str, Any], group: str, topic: str) -> None:
-        """``options`` are librdkafka's connection settings; ``topic`` is any that the principal may read."""
+    def __init__(self, options: Mapping[str, Any], group: str, topic: str, *, session_seconds: float) -> None:
+        """Join.
+
+        Args:
+            options: librdkafka's connection settings.
+            group: of all instances.
+            topic: any that the principal may read.
+            session_seconds: one that is silent for so long is taken for gone.
+        """
+        session_ms = int(session_seconds * 1000)
         self._consumer = Consumer(
             {
                 **options,
@@ -32,8 +40,8 @@ class SoleOwner:
                 "partition.assignment.strategy": "range",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "latest",
-                "session.timeout.ms": SESSION_MS,
-                "heartbeat.interval.ms": SESSION_MS // 3,
+                "session.timeout.ms": session_ms,
+                "heartbeat.interval.ms": session_ms // 3,
             }
         )
         self._owner = False
@@ -43,12 +51,13 @@ class SoleOwner:
 
     def wait(self) -> None:
         """Return once nobody else does the work."""
-        said = time.monotonic()
+        first, again = SAY_SECONDS
+        due = time.monotonic() + first
         while not self._owner:
             self._consumer.poll(POLL_SECONDS)
-            if not self._owner and time.monotonic() - said > 2 * SESSION_MS / 1000:
+            if not self._owner and time.monotonic() > due:
                 log.info("another processor is at work; waiting until it ends")
-                said = time.monotonic() + 60
+                due = time.monotonic() + again
 
     def watch(self, lost: Callable[[], None]) -> None:
         """Stay a member in the background; ``lost`` is called, once, when somebody else has become the owner."""

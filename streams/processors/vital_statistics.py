@@ -46,7 +46,12 @@ def run(settings: Settings, log_level: str) -> None:
     """
     signal.signal(signal.SIGTERM, _end)
     wait_until_entitled(settings)
-    owner = SoleOwner(options(settings, SYSTEM), f"{SYSTEM}.owner", CHANGELOG)
+    owner = SoleOwner(
+        options(settings, SYSTEM),
+        f"{SYSTEM}.owner",
+        CHANGELOG,
+        session_seconds=settings.session_timeout_seconds,
+    )
     try:
         owner.wait()
         owner.watch(lambda: os.kill(os.getpid(), signal.SIGTERM))
