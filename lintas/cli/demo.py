@@ -53,7 +53,7 @@ def demo(ctx: click.Context, *, events: int, seed: int, keep: bool, output: str)
     say = _Progress()
     with _bus(home, say, keep=keep) as settings:
         report, about = _run(settings, say, events, seed)
-    from lintas.cli import demo_tables  # noqa: PLC0415  commands import what they use when they run
+    from lintas.cli import demo_tables
 
     if output == "json":
         demo_tables.show_json(report, about)
@@ -69,15 +69,15 @@ def demo(ctx: click.Context, *, events: int, seed: int, keep: bool, output: str)
 
 
 def _run(settings: Settings, say: "_Progress", events: int, seed: int) -> tuple["Report", dict[str, Any]]:
-    from connectors.generator.day import DERIVED, day  # noqa: PLC0415  commands import what they use when they run
-    from lintas.cli.catalogue import EXAMPLE_DEPLOYMENT  # noqa: PLC0415  as above
-    from lintas.cli.catalogue_folder import read_folder  # noqa: PLC0415  as above
-    from lintas.demo.day import publish  # noqa: PLC0415  as above
-    from lintas.demo.report import examine  # noqa: PLC0415  as above
-    from lintas.demo.settled import Settling  # noqa: PLC0415  as above
-    from schemas.cluster import Cluster  # noqa: PLC0415  as above
-    from schemas.provision import apply  # noqa: PLC0415  as above
-    from schemas.publication import read_log  # noqa: PLC0415  as above
+    from connectors.generator.day import DERIVED, day
+    from lintas.cli.catalogue import EXAMPLE_DEPLOYMENT
+    from lintas.cli.catalogue_folder import read_folder
+    from lintas.demo.day import publish
+    from lintas.demo.report import examine
+    from lintas.demo.settled import Settling
+    from schemas.cluster import Cluster
+    from schemas.provision import apply
+    from schemas.publication import read_log
 
     catalogue, _ = read_folder(EXAMPLE_DEPLOYMENT)
     with say.step(
@@ -95,12 +95,12 @@ def _run(settings: Settings, say: "_Progress", events: int, seed: int) -> tuple[
             nonlocal count
             count += more
             if count % 100 == 0:
-                tell(f"{count:,}")
+                tell(f"{count:,} sent")
 
         published = publish(settings, snapshot, day(seed, DATE, events), advance)
     with say.step("waiting until every event is decided") as tell:
         processors = {snapshot.event_types[name].contract.publishers[0] for name in DERIVED}
-        Settling(settings, snapshot, processors).wait(_SETTLE_SECONDS, lambda left: tell(f"{left:,} left"))
+        Settling(settings, snapshot, processors).wait(_SETTLE_SECONDS, lambda left: tell(f"{left:,} to go"))
     with say.step("reading every topic and audit record"):
         report = examine(settings, snapshot, log, Cluster(settings).partitions(), published)
     return report, {"seed": seed, "date": DATE, "home": settings.home, "catalogue": snapshot.digest}
@@ -118,8 +118,8 @@ def _empty(home: Path) -> None:
     Raises:
         LocalBusError: the folder is not the demo's, or its bus still runs.
     """
-    from lintas.local import state  # noqa: PLC0415  commands import what they use when they run
-    from lintas.local.home import Home  # noqa: PLC0415  as above
+    from lintas.local import state
+    from lintas.local.home import Home
 
     if home.exists() and any(home.iterdir()):
         if not (home / MARK).exists():
@@ -139,11 +139,11 @@ def _empty(home: Path) -> None:
 @contextlib.contextmanager
 def _bus(home: Path, say: "_Progress", *, keep: bool) -> Iterator[Settings]:
     """A running bus; stopped at the end unless it is to be kept, and whenever something goes wrong."""
-    from lintas.cli.local import downloads  # noqa: PLC0415  commands import what they use when they run
-    from lintas.local.bus import LocalBus  # noqa: PLC0415  as above
-    from lintas.local.programs import PROGRAMS  # noqa: PLC0415  as above
+    from lintas.cli.local import downloads
+    from lintas.local.bus import LocalBus
+    from lintas.local.programs import PROGRAMS
 
-    bus = LocalBus(home, programs=PROGRAMS)
+    bus = LocalBus(home, programs=PROGRAMS, fast_start=True)
     with downloads(say.console) as progress:
         bus.download(progress)
     try:
@@ -191,25 +191,37 @@ def _stop(bus: "LocalBus") -> None:
 
 
 def _farewell(home: Path, report: "Report", say: "_Progress", *, keep: bool) -> None:
-    again = "" if keep else f"  LINTAS_HOME={home} lintas up                  this bus again, with this day in it\n"
+    lintas = _how_called()
+    here = f"LINTAS_HOME={home} {lintas}"
+    commands = [
+        (f"{here} read --as bps.vital-statistics -n 5", "what the statisticians see of births, deaths and moves"),
+        (f"{here} read --as kemenkes.satusehat -n 5", "what the health ministry sees"),
+        (f"{here} down", "stop it"),
+        (f"{lintas} agreement show jabar.child-welfare.birth-registered", "who decided that, on which basis"),
+        (f"{lintas} up", "a bus of your own"),
+    ]
+    if not keep:
+        commands.insert(0, (f"{here} up --detach", "this bus again, with this day in it"))
     click.echo(
         f"\n{click.style('Everything adds up', fg='green', bold=True)}: {report.published:,} events, "
-        f"{report.deliveries:,} deliveries, each found once in its inbox and once in the audit record, "
-        f"in {say.seconds():.0f} s.\n\nWhat to try next"
-        f"{' (the bus is running)' if keep else ''}:\n{again}"
-        f"  LINTAS_HOME={home} lintas read --as bps.vital-statistics -n 5\n"
-        f"  LINTAS_HOME={home} lintas read --as jabar.child-welfare -n 5 -o json\n"
-        f"  lintas agreement show jabar.child-welfare.birth-registered\n"
-        + (
-            f"  LINTAS_HOME={home} lintas down\n"
-            if keep
-            else "  lintas up                                       a bus of your own\n"
-        )
+        f"{report.deliveries:,} deliveries, in {say.seconds():.0f} s. "
+        f"{'The bus is running.' if keep else 'The bus has stopped.'} What to try next:\n"
     )
+    width = max(len(command) for command, _ in commands)
+    for command, purpose in commands:
+        click.echo(f"  {command:{width}}  {click.style(purpose, dim=True)}")
+
+
+def _how_called() -> str:
+    """What to type for `lintas`, where this was started."""
+    if shutil.which("lintas"):
+        return "lintas"
+    called = Path(sys.argv[0])
+    return str(called) if called.name == "lintas" else f"{Path(sys.executable).name} -m lintas"
 
 
 class _Progress:
-    """A line for each step on stderr, with the seconds that it took; what happens within it where a person watches."""
+    """A line for each step on stderr, with the moment at which it began; how far it is where a person watches."""
 
     def __init__(self) -> None:
         self.console = Console(stderr=True)
@@ -222,12 +234,9 @@ class _Progress:
     @contextlib.contextmanager
     def step(self, text: str) -> Iterator[Callable[[str], None]]:
         """Show a step until it is done; yields a function that tells how far it is."""
-        began = time.monotonic()
+        click.echo(f"{click.style(f'{self.seconds():5.1f} s', dim=True)}  {text}", err=True)
         if not self.console.is_terminal:
-            click.echo(text, err=True)
             yield lambda _: None
             return
-        with self.console.status(text) as status:
-            yield lambda progress: status.update(f"{text}: {progress}")
-        self.console.print(f"{time.monotonic() - began:5.1f} s  {text}", highlight=False, soft_wrap=True)
-        sys.stderr.flush()
+        with self.console.status("") as status:
+            yield status.update

@@ -1,6 +1,7 @@
 """How ``lintas demo`` tells what it found."""
 
 import dataclasses
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -10,11 +11,13 @@ from rich.console import Console
 from rich.text import Text
 
 from lintas.cli.output import Cell, print_json, print_table
-from lintas.demo.example import Example, Line, Received
-from lintas.demo.report import Report
+from lintas.demo.example import Example, Line, Received, Recipient
+from lintas.demo.report import ReceivedRow, Report
 
 _NONE: Final = "-"
-_LONGEST: Final = 24
+_LONGEST: Final = 30  # characters of a value on a terminal: a pseudonym's
+_WIDE_ENOUGH_FOR_CONSUMERS: Final = 122  # columns
+_WIDE_ENOUGH_FOR_TWO: Final = 144
 
 
 def show_json(report: Report, about: dict[str, Any]) -> None:
@@ -48,8 +51,23 @@ def _heading(text: str, explanation: str = "") -> None:
     click.echo()
     click.echo(click.style(text, bold=True))
     if explanation:
-        click.echo(explanation)
+        _paragraph(explanation)
     click.echo()
+
+
+def _paragraph(text: str, name: str = "") -> None:
+    """Print a text, in lines as wide as the terminal; ``name`` stands before it."""
+    width = _terminal_width()
+    if width is None:
+        click.echo(name + text)
+    else:
+        click.echo(textwrap.fill(text, width, initial_indent=name, subsequent_indent=" " * len(name)))
+
+
+def _terminal_width() -> int | None:
+    """Columns of the terminal; None where nobody watches."""
+    console = Console()
+    return console.width if console.is_terminal else None
 
 
 def _received(report: Report, short: _Short) -> None:
@@ -57,20 +75,30 @@ def _received(report: Report, short: _Short) -> None:
     _heading(
         "Who received what",
         f"{report.published:,} events, {len(report.received)} agreements, {consumers} consumers: "
-        f"{report.deliveries:,} deliveries. Filtered: the agreement's `when` says that it is not this consumer's.",
+        f"{report.deliveries:,} deliveries. Filtered: by the agreement's `when`, it is not this consumer's.",
     )
-    rows: list[Sequence[Cell]] = []
+    columns = ["delivered", "filtered", "dead", "waiting", "not in force"]
+    width = _terminal_width()
+    if width is not None and width < _WIDE_ENOUGH_FOR_CONSUMERS:
+        print_table(("consumer, channel, event type", *columns), _by_consumer(report, short))
+        return
+    print_table(
+        ("consumer", "channel", "event type", *columns),
+        [(row.consumer, row.channel, short(row.event_type), *_counts(row)) for row in report.received],
+    )
+
+
+def _by_consumer(report: Report, short: _Short) -> Iterable[Sequence[Cell]]:
     before = ""
     for row in report.received:
-        new = row.consumer != before
-        before = row.consumer
-        counts = (row.delivered, row.filtered, row.dead, row.waiting, row.not_in_force)
-        rows.append((row.consumer if new else "", row.channel, short(row.event_type), *map(_count, counts)))
-    columns = ["consumer", "channel", "event type", "delivered", "filtered", "dead", "waiting", "not in force"]
-    if not any(row.not_in_force for row in report.received):
-        columns.pop()
-        rows = [row[:-1] for row in rows]
-    print_table(columns, rows)
+        if row.consumer != before:
+            yield (Text(row.consumer, style="bold"), *[Text(justify="right")] * len(_counts(row)))
+            before = row.consumer
+        yield (f"  {row.channel}  {short(row.event_type)}", *_counts(row))
+
+
+def _counts(row: ReceivedRow) -> list[Text]:
+    return [_count(number) for number in (row.delivered, row.filtered, row.dead, row.waiting, row.not_in_force)]
 
 
 def _count(number: int) -> Text:
@@ -78,28 +106,37 @@ def _count(number: int) -> Text:
 
 
 def _example(told: Example) -> None:
-    first, second = told.recipients
     _heading(
         "One event, side by side",
         f"{told.title}: offset {told.place.offset} of {told.place.topic} [{told.place.partition}]. "
         "All people are invented.",
     )
-    narrow = Console().is_terminal
-    print_table(
-        ("field", "as published", first.consumer, "rule", second.consumer, "rule"),
-        [(line.field, _cut(line.published, narrow=narrow), *_cells(line, narrow=narrow)) for line in told.lines],
-    )
-    for recipient in told.recipients:
-        click.echo()
-        click.echo(f"{recipient.consumer} ({recipient.channel}, agreement {recipient.agreement})")
-        click.echo(f"  legal basis  {recipient.legal_basis}")
-        click.echo(f"  purpose      {recipient.purpose}")
+    width = _terminal_width()
+    together = width is None or width >= _WIDE_ENOUGH_FOR_TWO
+    everyone = range(len(told.recipients))
+    for group in [everyone] if together else [[number] for number in everyone]:
+        columns = [column for number in group for column in (told.recipients[number].consumer, "rule")]
+        print_table(
+            ("field", "as published", *columns),
+            [(line.field, _cut(line.published, width), *_cells(line, group, width)) for line in told.lines],
+        )
+        for number in group:
+            _reason(told.recipients[number])
 
 
-def _cells(line: Line, *, narrow: bool) -> Iterable[Cell]:
-    for received in line.received:
+def _reason(recipient: Recipient) -> None:
+    click.echo()
+    click.echo(f"{recipient.consumer} ({recipient.channel}, agreement {recipient.agreement})")
+    _paragraph(recipient.legal_basis, name="  legal basis  ")
+    _paragraph(recipient.purpose, name="  purpose      ")
+    click.echo()
+
+
+def _cells(line: Line, group: Iterable[int], width: int | None) -> Iterable[Cell]:
+    for number in group:
+        received = line.received[number]
         style = _style(line, received)
-        yield Text(_cut(received.value, narrow=narrow), style=style)
+        yield Text(_cut(received.value, width), style=style)
         yield Text(received.rule, style=style)
 
 
@@ -109,10 +146,10 @@ def _style(line: Line, received: Received) -> str:
     return "green" if received.value == line.published else "yellow"
 
 
-def _cut(value: str | None, *, narrow: bool) -> str:
+def _cut(value: str | None, width: int | None) -> str:
     if value is None:
         return _NONE
-    return value if len(value) <= _LONGEST or not narrow else value[: _LONGEST - 1] + "…"
+    return value if len(value) <= _LONGEST or width is None else value[: _LONGEST - 1] + "…"
 
 
 def _refused(report: Report, short: _Short) -> None:
@@ -138,13 +175,23 @@ def _sums(report: Report, short: _Short) -> None:
         ("event type", "published", "routed", "repeats", "quarantined"),
         [(name, *map(_count, counts)) for name, *counts in [*rows, total]],
     )
+    if not report.differences:
+        click.echo()
+        _paragraph(
+            f"For each of {len(report.received)} agreements: "
+            "routed = delivered + filtered + dead + waiting + not in force."
+        )
+        _paragraph(
+            f"{report.deliveries:,} deliveries: the audit records commit to just what the inboxes hold, "
+            "nothing missing, doubled or altered."
+        )
     _heading("What was meant, and what became of it")
     print_table(
         ("events meant as", "to be", "published", "became so"),
-        [(row.kind, row.meant, row.published, row.found) for row in report.intended],
+        [(row.kind, row.meant, _count(row.published), _count(row.found)) for row in report.intended],
     )
     _heading("Derived events", f"{report.derived} versions published by the vital statistics processor; the newest:")
     print_table(
         ("counted", "in the newest versions", "delivered to be counted"),
-        [(row.counted, row.newest_versions, row.delivered) for row in report.statistics],
+        [(row.counted, _count(row.newest_versions), _count(row.delivered)) for row in report.statistics],
     )

@@ -17,6 +17,7 @@ NOUNS: dict[str, str] = {
     "down": "lintas.cli.local:down",
     "status": "lintas.cli.local:status",
     "doctor": "lintas.cli.local:doctor",
+    "demo": "lintas.cli.demo:demo",
     "publish": "lintas.cli.publish:publish",
     "read": "lintas.cli.read:read",
     "catalogue": "lintas.cli.catalogue:catalogue",

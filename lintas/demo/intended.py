@@ -69,7 +69,7 @@ def is_as_meant(kind: Disorder, decision: Decided) -> bool:
 
 
 def quarantined(published: Iterable[Published], decided: Mapping[Place, Decided]) -> list[Quarantined]:
-    """What is in quarantine, by reason; the most frequent first."""
+    """What is in quarantine, by reason."""
     faults = {one.place: one.event.fault.value for one in published if one.event.fault is not None}
     counts: Counter[tuple[str, str, str]] = Counter()
     event_types: dict[tuple[str, str, str], set[str]] = {}
@@ -79,4 +79,4 @@ def quarantined(published: Iterable[Published], decided: Mapping[Place, Decided]
             reason = stage, rule, faults.get(place, "")
             counts[reason] += 1
             event_types.setdefault(reason, set()).add(decision.event_type)
-    return [Quarantined(*reason, len(event_types[reason]), count) for reason, count in counts.most_common()]
+    return [Quarantined(*reason, len(event_types[reason]), count) for reason, count in sorted(counts.items())]

@@ -22,6 +22,8 @@ _CARRIERS: Final = (names.EVENTS, names.INBOX, names.DEAD, names.QUARANTINE)
 _COUNTED: Final[Mapping[str, str]] = {
     "births": "id.go.dukcapil.birth.registered.v1",
     "deaths": "id.go.dukcapil.death.registered.v1",
+    "moves_in": "id.go.dukcapil.resident.moved.v1",
+    "moves_out": "id.go.dukcapil.resident.moved.v1",
 }
 
 
@@ -239,7 +241,7 @@ def _statistics(
     system = snapshot.event_types[computed].contract.publishers[0]
     for counted, event_type in _COUNTED.items():
         yield StatisticsRow(
-            counted,
+            counted.replace("_", " "),
             sum(data[counted] for data in newest.values()),
             sum(row.delivered for row in received if row.consumer == system and row.event_type == event_type),
         )
