@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-SOURCES := lintas schemas streams connectors monitoring tests bench
+SOURCES := lintas schemas streams connectors monitoring tests bench docs examples
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,11 +34,14 @@ check: $(READY) ## lint, format, types, import contracts
 	@$(BIN)/mypy
 	@for part in . unit integration conformance acceptance; do \
 		MYPYPATH=.:connectors/client:tests:tests/$$part $(BIN)/mypy tests/$$part/*.py || exit 1; done
-	@MYPYPATH=.:connectors/client $(BIN)/mypy bench/*.py
+	@MYPYPATH=.:connectors/client $(BIN)/mypy bench/*.py docs/*.py
 	@$(BIN)/lint-imports
 
 bench: $(READY) ## measure the lane on this machine
 	@$(BIN)/python bench/lane.py
+
+docs: $(READY) ## write the generated pages of docs/reference anew
+	@$(BIN)/python docs/generate.py
 
 lock: $(READY) ## resolve the dependencies anew: names, versions and hashes, no host
 	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --extra dev --no-emit-index-url \
@@ -49,5 +52,5 @@ clean: ## stop the local bus and remove what make, the bus and the tests have ma
 	@rm -rf $(VENV) .lintas .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} + ; rm -rf *.egg-info connectors/client/*.egg-info
 
-.PHONY: help install demo up test check bench lock clean
+.PHONY: help install demo up test check bench docs lock clean
 .DEFAULT_GOAL := help

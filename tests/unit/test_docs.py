@@ -1,0 +1,86 @@
+"""The documentation says what the code says."""
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+
+from lintas import errors
+from lintas.cli.main import main as root
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", REPOSITORY / "docs/generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["commands.md", "settings.md", "rules.md"])
+def test_a_generated_page_is_what_the_code_says_now(name: str, generator: ModuleType) -> None:
+    assert (REPOSITORY / "docs/reference" / name).read_text() == generator.PAGES[name](), "run `make docs`"
+
+
+def lines_with_commands() -> list[str]:
+    pages = [REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md"), REPOSITORY / "connectors/client/README.md"]
+    found = []
+    for page in pages:
+        if page.name == "commands.md":
+            continue
+        for block in re.findall(r"```(?:sh|console|bash)?\n(.*?)```", page.read_text(), re.DOTALL):
+            found += [
+                line.removeprefix("$ ") for line in block.splitlines() if line.removeprefix("$ ").startswith("lintas ")
+            ]
+        found += [text for text in re.findall(r"`(lintas [^`]+)`", page.read_text())]
+    return sorted(set(found))
+
+
+@pytest.mark.parametrize("line", lines_with_commands())
+def test_a_command_that_is_written_down_exists_with_its_options(line: str) -> None:
+    words = shlex.split(re.sub(r"\s[|>#].*", "", line))
+    command: click.Command = root
+    for word in words[1:]:
+        if isinstance(command, click.Group) and not word.startswith("-"):
+            below = command.get_command(click.Context(command), word)
+            assert below is not None, f"there is no {word!r} in {line!r}"
+            command = below
+        elif word.startswith("-") and not isinstance(command, click.Group):
+            known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+            assert word.partition("=")[0] in known | {"--help", "-h"}, f"{command.name} has no {word}"
+
+
+def every_error() -> dict[str, type[errors.LintasError]]:
+    return {
+        name: error
+        for name, error in vars(errors).items()
+        if isinstance(error, type) and issubclass(error, errors.LintasError)
+    }
+
+
+def test_every_error_says_what_happened_and_most_say_what_to_do() -> None:
+    without = {
+        name
+        for name, error in vars(errors).items()
+        if isinstance(error, type) and issubclass(error, errors.LintasError) and "Remedy" not in (error.__doc__ or "")
+    }
+    # Those whose text is a list of problems, or a base that is never raised itself.
+    assert without <= {"LintasError", "CatalogueError", "InvalidCatalogue", "UnknownName", "PublishRefused"}
+
+
+def test_the_tree_of_errors_is_complete() -> None:
+    drawn = set(re.findall(r"(?:──|^)\s*([A-Z]\w+)", errors.__doc__ or "", re.MULTILINE))
+    there = {
+        name
+        for name, error in vars(errors).items()
+        if isinstance(error, type) and issubclass(error, errors.LintasError)
+    }
+    assert drawn == there
