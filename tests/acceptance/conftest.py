@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from deployment import Deployment
+from marked_day import MarkedDay, publish_marked_day
 
 from lintas.local.bus import LocalBus
 from lintas.local.programs import Program
@@ -32,3 +33,9 @@ def public_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no public data in {folder} (LINTAS_DATA names the folder)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def marked_day(deployment: Deployment) -> MarkedDay:
+    """Marked events of every type, published and decided about."""
+    return publish_marked_day(deployment)

@@ -60,9 +60,9 @@ class Published:
 
 def as_event(row: dict[str, str]) -> Event:
     """A row of BMKG's catalogue; the same row is the same event."""
-    day, time = dt.datetime.strptime(row["tgl"], "%d/%m/%Y").date(), row["ot"]
+    day, month, year = row["tgl"].split("/")
     name = hashlib.sha256(";".join(row.values()).encode()).hexdigest()[:32]
-    moment = f"{day.isoformat()}T{time}Z"
+    moment = f"{year}-{month}-{day}T{row['ot']}Z"
     return {
         "id": name,
         "time": moment,
