@@ -70,5 +70,5 @@ def missing(attributes: Mapping[str, str], problems: list[Problem]) -> list[Prob
 
 def _problem(attribute: str, rule: str, message: str) -> Problem:
     # Whoever sent the event chose the name, so only a plausible one is repeated.
-    plain = _NAME.fullmatch(attribute) and len(attribute) <= _LONGEST_SHOWN
+    plain = _NAME.fullmatch(attribute) and not attribute[0].isdigit() and len(attribute) <= _LONGEST_SHOWN
     return Problem(f"envelope.{attribute}" if plain else "envelope", rule, message)
