@@ -54,9 +54,9 @@ def validate(ctx: click.Context, *, directory: Path, offline: bool, output: str)
     configured (LINTAS_REGISTRY_URL, or a bus runs here), schemas are also compared with those that events have
     been published with; --offline leaves that out. Exit 0 if there is no problem, 1 if there is one.
     """
-    from schemas.load import load  # noqa: PLC0415  commands import what they use when they run
-    from schemas.model import JAKARTA  # noqa: PLC0415  as above
-    from schemas.validate import validate as problems_of  # noqa: PLC0415  as above
+    from schemas.load import load
+    from schemas.model import JAKARTA
+    from schemas.validate import validate as problems_of
 
     read, problems = load(directory)
     registered: Mapping[str, Sequence[Any]] | None = None
@@ -82,7 +82,7 @@ def validate(ctx: click.Context, *, directory: Path, offline: bool, output: str)
 
 
 def _registered(settings: Settings, read: "Catalogue") -> Mapping[str, Sequence[Any]]:
-    from schemas.registry import registered_schemas  # noqa: PLC0415  commands import what they use when they run
+    from schemas.registry import registered_schemas
 
     topics = {}
     for name, event_type in read.event_types.items():
@@ -131,7 +131,7 @@ def diff(ctx: click.Context, *, directory: Path, output: str) -> None:
     DIR defaults to the example deployment. Deletions of topics, users, rights and subjects need apply --prune.
     Exit 0 if there is nothing to do, 3 if there are changes, 1 if the catalogue cannot be applied.
     """
-    from schemas.provision import diff as changes_of  # noqa: PLC0415  commands import what they use when they run
+    from schemas.provision import diff as changes_of
 
     settings = Settings()
     changes = changes_of(settings, _checked(settings, directory))
@@ -161,7 +161,7 @@ def apply(*, directory: Path, prune: bool, wait: bool, timeout: float, author: s
     once; what that leaves over on Kafka is deleted by --prune only, and a topic never as long as it holds events
     that nobody has read. Passwords of new users are written to the folder of secrets.
     """
-    from schemas.provision import apply as bring_about  # noqa: PLC0415  commands import what they use when they run
+    from schemas.provision import apply as bring_about
 
     settings = Settings()
     console = Console(stderr=True)
@@ -197,7 +197,7 @@ def apply(*, directory: Path, prune: bool, wait: bool, timeout: float, author: s
 @output_option
 def history(*, output: str) -> None:
     """List every catalogue that was in force, the newest first."""
-    from schemas.publication import read_log  # noqa: PLC0415  commands import what they use when they run
+    from schemas.publication import read_log
 
     pointers = read_log(Settings()).history
     if output == "json":
@@ -214,9 +214,9 @@ def history(*, output: str) -> None:
 
 def _checked(settings: Settings, directory: Path) -> "Catalogue":
     """A catalogue without problems, compared with the schemas that the bus has registered."""
-    from schemas.load import load  # noqa: PLC0415  commands import what they use when they run
-    from schemas.model import JAKARTA  # noqa: PLC0415  as above
-    from schemas.validate import validate as problems_of  # noqa: PLC0415  as above
+    from schemas.load import load
+    from schemas.model import JAKARTA
+    from schemas.validate import validate as problems_of
 
     read, problems = load(directory)
     today = dt.datetime.now(JAKARTA).date()

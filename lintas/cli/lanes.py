@@ -22,7 +22,7 @@ def show(output: str) -> None:
 
     BEHIND counts records that are not decided yet. A lane whose positions are LOST does not start: see `lanes restore`.
     """
-    from streams.overview import overview  # noqa: PLC0415  commands import what they use when they run
+    from streams.overview import overview
 
     found = overview(Settings())
     if output == "json":
@@ -73,8 +73,8 @@ def restore(*, topic: str | None, partition: int | None, every: bool, output: st
     The audit log holds how far every input partition was decided, so the lane goes on exactly there: nothing is
     delivered twice, nothing is lost. Positions that exist are never touched. Restart the workers afterwards.
     """
-    from streams.overview import overview  # noqa: PLC0415  as above
-    from streams.restore import positions_from_audit, set_again  # noqa: PLC0415  as above
+    from streams.overview import overview
+    from streams.restore import positions_from_audit, set_again
 
     settings = Settings()
     lost = [each for lane in overview(settings).lanes for each in lane.lost]

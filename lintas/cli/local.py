@@ -102,7 +102,7 @@ def status(ctx: click.Context, *, output: str) -> None:
 @click.pass_context
 def doctor(ctx: click.Context, *, output: str) -> None:
     """Check whether this machine can run the bus and how to mend what is wrong; exit 1 if it cannot."""
-    from lintas.local.doctor import examine  # noqa: PLC0415  commands import what they use when they run
+    from lintas.local.doctor import examine
 
     findings = examine(Settings().home)
     if output == "json":
@@ -116,8 +116,8 @@ def doctor(ctx: click.Context, *, output: str) -> None:
 
 
 def _bus(*, only_servers: bool = True) -> "LocalBus":
-    from lintas.local.bus import LocalBus  # noqa: PLC0415  commands import what they use when they run
-    from lintas.local.programs import PROGRAMS  # noqa: PLC0415  as above
+    from lintas.local.bus import LocalBus
+    from lintas.local.programs import PROGRAMS
 
     return LocalBus(Settings().home, programs=() if only_servers else PROGRAMS)
 
@@ -135,7 +135,7 @@ def _welcome(settings: Settings, bus: "LocalBus") -> None:
 
 
 def _parts_table(found: "BusState") -> Table:
-    from lintas.local.state import now  # noqa: PLC0415  commands import what they use when they run
+    from lintas.local.state import now
 
     table = Table("part", "state", "pid", "port", "up for", "restarts", box=None, pad_edge=False)
     for part in found.parts:
@@ -157,7 +157,7 @@ def _coloured(word: str) -> str:
 @contextlib.contextmanager
 def downloads(console: Console) -> Iterator["Progress"]:
     """One progress bar for each file that is being downloaded, shown only while there are any."""
-    from rich import progress as bars  # noqa: PLC0415  needed at the first start only
+    from rich import progress as bars
 
     columns = (
         bars.TextColumn("{task.description}"),

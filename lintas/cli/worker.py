@@ -17,9 +17,9 @@ def worker(log_level: str) -> None:
     Any number of workers share the lanes of a bus; one that dies is replaced by the others within seconds. SIGTERM
     finishes the batch under way and hands the lanes over. Exit 0 stopped, 1 a lane needs a person (see the log).
     """
-    from faust import Worker  # noqa: PLC0415  slow to import, and only this verb needs it
+    from faust import Worker
 
-    from streams.app import lane_app  # noqa: PLC0415  as above
+    from streams.app import lane_app
 
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if log_level != "debug":
