@@ -49,8 +49,8 @@ def messages_from(settings: Settings, principal: str, positions: Mapping[Partiti
         }
     )
     try:
-        consumer.assign([TopicPartition(*partition, offset) for partition, offset in positions.items()])
-        unfinished = set(positions)
+        unfinished = {partition for partition in positions if _exists(settings, consumer, partition[0])}
+        consumer.assign([TopicPartition(*partition, positions[partition]) for partition in unfinished])
         while unfinished:
             message = consumer.poll(TIMEOUT_SECONDS)
             if message is None:
@@ -65,11 +65,24 @@ def messages_from(settings: Settings, principal: str, positions: Mapping[Partiti
         consumer.close()
 
 
+def _exists(settings: Settings, consumer: Consumer, topic: str) -> bool:
+    """Whether there is such a topic; a consumer that is assigned one that is not there waits for it in silence."""
+    try:
+        error = consumer.list_topics(topic, TIMEOUT_SECONDS).topics[topic].error
+    except KafkaException as failure:
+        raise unavailable(settings, failure) from failure
+    if error is None:
+        return True
+    if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+        return False
+    raise unavailable(settings, KafkaException(error))
+
+
 def _is_record(settings: Settings, message: Message) -> bool:
     """Whether this is a record and not the partition's end."""
     error = message.error()
     if error is None:
         return True
-    if error.code() in (KafkaError._PARTITION_EOF, KafkaError.UNKNOWN_TOPIC_OR_PART):
+    if error.code() == KafkaError._PARTITION_EOF:
         return False
     raise unavailable(settings, KafkaException(error))

@@ -62,6 +62,28 @@ def test_nothing_is_in_force_before_the_first_catalogue(bus: Settings) -> None:
     assert read_current(bus) is None
 
 
+def test_a_bus_that_has_no_catalogue_topic_yet_is_one_without_catalogue(
+    bus: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(names, "CATALOGUE", "lintas.catalogue.never")
+    started = time.monotonic()
+    assert read_current(bus) is None
+    assert time.monotonic() - started < 10
+
+
+async def test_a_follower_waits_for_a_bus_that_has_no_catalogue_topic_yet(
+    bus: Settings, first: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(names, "CATALOGUE", "lintas.catalogue.later")
+    follower = CatalogueFollower(bus, names.WORKER)
+    await follower.start()
+    await asyncio.sleep(1)  # it has asked, and there was nothing
+    await asyncio.to_thread(ensure_bus, bus)
+    await asyncio.to_thread(publish, bus, first, author="a", expected=None)
+    await until_in_force(follower, first.digest)
+    await follower.stop()
+
+
 def test_catalogues_follow_each_other_and_earlier_ones_stay_readable(
     bus: Settings, first: Snapshot, second: Snapshot
 ) -> None:
