@@ -89,7 +89,7 @@ async def read_status(options: Mapping[str, Any]) -> LanesStatus:
     await consumer.start()
     try:
         consumer.assign([partition])
-        await consumer.seek_to_beginning(partition)
+        consumer.seek(partition, (await consumer.beginning_offsets([partition]))[partition])
         async with asyncio.timeout(READ_DEADLINE_SECONDS):
             end = (await consumer.end_offsets([partition]))[partition]
             while await consumer.position(partition) < end:

@@ -203,7 +203,8 @@ async def read(settings: Settings, topic: str) -> list[ConsumerRecord]:
     try:
         partitions = [TopicPartition(topic, number) for number in await consumer._client._wait_on_metadata(topic)]
         consumer.assign(partitions)
-        await consumer.seek_to_beginning(*partitions)
+        for partition, beginning in (await consumer.beginning_offsets(partitions)).items():
+            consumer.seek(partition, beginning)
         ends = await consumer.end_offsets(partitions)
         records: list[ConsumerRecord] = []
         async with asyncio.timeout(60):
