@@ -246,19 +246,14 @@ def _origin(headers: Mapping[str, bytes]) -> Place:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Difference:
-    """Two sides of the books that should agree and do not."""
+    """Something about which the books do not agree."""
 
-    about: str  # an input topic, or an agreement
-    left: str
-    left_count: int
-    right: str
-    right_count: int
+    about: str  # a topic, or an agreement
+    what: str
 
     def __str__(self) -> str:
-        """The difference in words."""
-        if self.left_count == self.right_count:
-            return f"{self.about}: {self.left_count} {self.left} and {self.right}, but not the same events"
-        return f"{self.about}: {self.left_count} {self.left}, but {self.right_count} {self.right}"
+        """The difference on one line."""
+        return f"{self.about}: {self.what}"
 
 
 def differences(decisions: Decisions, holdings: Holdings) -> list[Difference]:
@@ -267,7 +262,7 @@ def differences(decisions: Decisions, holdings: Holdings) -> list[Difference]:
         *_of_topics(decisions, holdings),
         *_of_agreements(decisions, holdings),
         *(
-            Difference(topic, "unreadable records", count, "expected", 0)
+            Difference(topic, f"{count} records that no lane can have written")
             for topic, count in sorted(holdings.unreadable.items())
         ),
     ]
@@ -276,14 +271,14 @@ def differences(decisions: Decisions, holdings: Holdings) -> list[Difference]:
 def _of_topics(decisions: Decisions, holdings: Holdings) -> Iterator[Difference]:
     for topic in sorted(decisions.event_types.keys() | holdings.published.keys() | holdings.quarantined.keys()):
         account = decisions.event_types.get(topic, EventTypeAccount(""))
-        yield from _compare(topic, "published", _tally(holdings.published, topic), "decided", account.decided)
         in_quarantine = _tally(holdings.quarantined, topic)
+        yield from _compare(topic, "published", _tally(holdings.published, topic), "decided", account.decided)
         yield from _compare(topic, "quarantined by the audit", account.quarantined, "in quarantine", in_quarantine)
         summed = sum(account.outcomes[outcome] for outcome in OUTCOMES)
         if summed != account.decided.count:
-            yield Difference(topic, "decided", account.decided.count, "routed, duplicate or quarantined", summed)
+            yield Difference(topic, f"{account.decided.count} decided, but {summed} routed, duplicate or quarantined")
         if topic in decisions.strangers:
-            yield Difference(topic, "audit records list agreements", 1, "as their catalogue has them", 0)
+            yield Difference(topic, "audit records list other agreements than their catalogue")
 
 
 def _of_agreements(decisions: Decisions, holdings: Holdings) -> Iterator[Difference]:
@@ -295,9 +290,9 @@ def _of_agreements(decisions: Decisions, holdings: Holdings) -> Iterator[Differe
         summed = account.outcomes.total()
         if summed != account.routed:
             kinds = "delivered, filtered, dead, waiting or not in force"
-            yield Difference(name, "routed", account.routed, kinds, summed)
+            yield Difference(name, f"{account.routed} routed, but {summed} {kinds}")
         elif account.contradictory:
-            yield Difference(name, "events with none or several decisions", account.contradictory, "expected", 0)
+            yield Difference(name, f"{account.contradictory} events with no decision or several")
 
 
 def _tally(tallies: Mapping[str, Tally], key: str) -> Tally:
@@ -305,5 +300,7 @@ def _tally(tallies: Mapping[str, Tally], key: str) -> Tally:
 
 
 def _compare(about: str, left: str, one: Tally, right: str, other: Tally) -> Iterator[Difference]:
-    if one != other:
-        yield Difference(about, left, one.count, right, other.count)
+    if one.count != other.count:
+        yield Difference(about, f"{one.count} {left}, but {other.count} {right}")
+    elif one != other:
+        yield Difference(about, f"{one.count} {left} and {right}, but not the same events")
