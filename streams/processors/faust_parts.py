@@ -30,6 +30,17 @@ class OwnedApp(faust.App):  # type: ignore[misc]  # faust ships no types
 
     owner: Owner
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.positions: Mapping[TP, int] = {}
+        self.on_rebalance_complete.connect(self._take_over)
+
+    async def _take_over(self, *_: Any, **__: Any) -> None:
+        """Recovery is done and nothing flows yet. Unlike the seek that follows, this may take as long as it takes."""
+        inbox = {partition for partition in self.consumer.assignment() if not _is_changelog(self, partition)}
+        if inbox:
+            self.positions = await self.owner.own(inbox)
+
 
 class OwnedTable(faust.Table):  # type: ignore[misc]  # as above
     """A table in memory that notes its changes instead of sending each to the changelog by itself."""
@@ -78,9 +89,8 @@ class _OwnedConsumer(driver.Consumer):  # type: ignore[misc]  # as above
         return dict.fromkeys(partitions, 0)
 
     async def perform_seek(self) -> None:
-        """Called once recovery is done, before anything flows."""
-        inbox = {partition for partition in self.assignment() if not self._is_changelog_tp(partition)}
-        for partition, offset in (await self.app.owner.own(inbox)).items():
+        """Called once the owner has taken over, before anything flows."""
+        for partition, offset in self.app.positions.items():
             await self.seek(partition, offset)
 
     async def commit(self, *_: Any, **__: Any) -> bool:
@@ -95,6 +105,10 @@ class _OwnedConsumer(driver.Consumer):  # type: ignore[misc]  # as above
         if revoked and not self.app.should_stop:
             self.app.owner.lose()
         await super().on_partitions_revoked(revoked)
+
+
+def _is_changelog(app: faust.App, partition: TP) -> bool:
+    return partition.topic in app.tables.changelog_topics
 
 
 class OwnedTransport(driver.Transport):  # type: ignore[misc]  # as above
