@@ -23,9 +23,8 @@ from lintas.credentials import SASL_MECHANISM, aiokafka_options, load
 from lintas.errors import MissingCredentials
 from lintas.settings import Settings
 from schemas.cluster import options
-from streams.processors.counting import Tally
 from streams.processors.faust_parts import OwnedApp, OwnedTable, OwnedTransport
-from streams.processors.ledger import COMPUTED, InboxRecord, Ledger
+from streams.processors.ledger import InboxRecord, Ledger
 from streams.processors.sole_owner import SoleOwner
 
 log = logging.getLogger(__name__)
@@ -35,8 +34,6 @@ TABLE: Final = "counts"
 INBOX: Final = names.inbox_topic(SYSTEM)
 CHANGELOG: Final = names.table_topic(SYSTEM, TABLE)
 ASK_SECONDS: Final = 2.0
-
-__all__ = ["COMPUTED", "SYSTEM", "Tally", "run", "vital_statistics_app", "wait_until_entitled"]
 
 
 def run(settings: Settings, log_level: str) -> None:

@@ -28,7 +28,8 @@ from lintas.settings import Settings
 from schemas.load import load
 from schemas.provision import apply
 from streams.processors.counting import FIELDS
-from streams.processors.vital_statistics import COMPUTED, INBOX, SYSTEM
+from streams.processors.ledger import COMPUTED
+from streams.processors.vital_statistics import INBOX, SYSTEM
 
 EXAMPLE = Path(schemas.__path__[0]) / "catalogue"
 PUBLISHER, CONSUMER = "dukcapil.siak", "bappenas.planning"
