@@ -15,9 +15,9 @@ from lintas.demo.example import Example, Line, Received, Recipient
 from lintas.demo.report import ReceivedRow, Report
 
 _NONE: Final = "-"
-_LONGEST: Final = 30  # characters of a value on a terminal: a pseudonym's
+_LONGEST: Final = 30  # characters of a value on a narrow terminal: a pseudonym's
 _WIDE_ENOUGH_FOR_CONSUMERS: Final = 122  # columns
-_WIDE_ENOUGH_FOR_TWO: Final = 144
+_WIDE_ENOUGH_FOR_TWO: Final = 151
 
 
 def show_json(report: Report, about: dict[str, Any]) -> None:
@@ -149,7 +149,9 @@ def _style(line: Line, received: Received) -> str:
 def _cut(value: str | None, width: int | None) -> str:
     if value is None:
         return _NONE
-    return value if len(value) <= _LONGEST or width is None else value[: _LONGEST - 1] + "…"
+    if len(value) <= _LONGEST or width is None or width >= _WIDE_ENOUGH_FOR_TWO:
+        return value
+    return value[: _LONGEST - 1] + "…"
 
 
 def _refused(report: Report, short: _Short) -> None:
