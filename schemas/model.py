@@ -104,15 +104,9 @@ class EventType(Strict):
     summary: Text
     publishers: list[SystemId] = Field(min_length=1)
     classification: Classification
-    subject: FieldPath | None = Field(
-        None, description="the field that ce_subject repeats: whom or what it is about"
-    )
-    personal_fields: list[FieldPath] = Field(
-        default_factory=list, description="each with all that is below it"
-    )
-    before: FieldPath | None = Field(
-        None, description="for corrections: the record that holds the values before"
-    )
+    subject: FieldPath | None = Field(None, description="the field that ce_subject repeats: whom or what it is about")
+    personal_fields: list[FieldPath] = Field(default_factory=list, description="each with all that is below it")
+    before: FieldPath | None = Field(None, description="for corrections: the record that holds the values before")
     partitions: PositiveInt = Field(4, description="fixed when the topic is created")
     retention_days: PositiveInt = 30
 

@@ -131,9 +131,7 @@ class Snapshot:
     def agreements_on(self, event_type: str) -> list[PublishedAgreement]:
         """Every agreement on an event type, in the order of their ids."""
         return [
-            agreement
-            for _, agreement in sorted(self.agreements.items())
-            if agreement.contract.event_type == event_type
+            agreement for _, agreement in sorted(self.agreements.items()) if agreement.contract.event_type == event_type
         ]
 
     def consumers(self) -> set[str]:
@@ -154,9 +152,7 @@ class Snapshot:
         publishers = {event_type.contract.owner for event_type in self.event_types.values()}
         return {
             **{event_type.topic: event_type.contract.partitions for event_type in self.event_types.values()},
-            **{
-                names.inbox_topic(system): self.system(system).inbox_partitions for system in self.consumers()
-            },
+            **{names.inbox_topic(system): self.system(system).inbox_partitions for system in self.consumers()},
             **{names.dead_topic(system): 1 for system in self.consumers()},
             **{names.quarantine_topic(agency): 1 for agency in publishers},
             **{

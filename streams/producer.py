@@ -261,6 +261,9 @@ class OnceProducer:
     async def discard(self) -> None:
         """Let go of this producer at once, whatever the brokers do; an open transaction is left to fencing."""
         self._producer._closed = True  # no warning: it is closed here, without waiting for brokers
+        waiter = self._producer._txn_manager.wait_for_transaction_end()
+        if waiter is not None and waiter.done() and not waiter.cancelled():
+            waiter.exception()  # known already: the owner has met it; asyncio need not warn
         task = self._sender.sender_task
         with contextlib.suppress(TimeoutError, Exception):
             async with asyncio.timeout(DISCARD_SECONDS):
