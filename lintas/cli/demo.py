@@ -15,7 +15,7 @@ import click
 from rich.console import Console
 
 from lintas.cli.output import output_option
-from lintas.errors import BusNotRunning, LintasError, LocalBusError
+from lintas.errors import BusAlreadyRunning, BusNotRunning, LintasError, LocalBusError
 from lintas.settings import Settings
 
 if TYPE_CHECKING:
@@ -161,22 +161,22 @@ def _bus(home: Path, say: "_Progress", *, keep: bool) -> Iterator[Settings]:
 def _started(bus: "LocalBus", *, keep: bool) -> Settings:
     """Start a bus so that Ctrl-C meanwhile leaves nothing behind."""
     outcome: list[Settings | LintasError] = []
+    done = threading.Event()
 
     def start() -> None:
         try:
             outcome.append(bus.start(outlive=keep))
         except LintasError as error:
             outcome.append(error)
+        finally:
+            done.set()
 
-    starting = threading.Thread(target=start, name="start", daemon=True)
-    starting.start()
     try:
-        while starting.is_alive():
-            starting.join(_STOP_PAUSE_SECONDS)
+        threading.Thread(target=start, name="start", daemon=True).start()
+        done.wait()  # an event: an interrupted join takes a thread that still runs for dead (bpo-45274)
     except KeyboardInterrupt:
-        while starting.is_alive():
+        while not done.wait(_STOP_PAUSE_SECONDS):
             _stop(bus)  # as soon as there is a supervisor to be told
-            time.sleep(_STOP_PAUSE_SECONDS)
         raise
     if not outcome:
         raise LocalBusError(reason="the supervisor could not be started", remedy="`lintas doctor` may know why.")
@@ -186,7 +186,7 @@ def _started(bus: "LocalBus", *, keep: bool) -> Settings:
 
 
 def _stop(bus: "LocalBus") -> None:
-    with contextlib.suppress(BusNotRunning):
+    with contextlib.suppress(BusNotRunning, BusAlreadyRunning):  # not any more, or not so far that it can be told
         bus.stop()
 
 

@@ -49,9 +49,10 @@ async def _publish(
     codecs = {name: Codec(event_type.current.schema) for name, event_type in snapshot.event_types.items()}
     sent: list[asyncio.Future[Any]] = []
     async with AsyncExitStack() as stack:
-        systems = sorted({event.system for event in events})
-        producers = [stack.enter_async_context(_producer(settings, system)) for system in systems]
-        by_system = dict(zip(systems, [await producer for producer in producers], strict=True))
+        by_system = {
+            system: await stack.enter_async_context(_producer(settings, system))
+            for system in sorted({event.system for event in events})
+        }
         for event in events:
             event_type = snapshot.event_types[event.event_type]
             record = to_record(event, codecs[event.event_type], event_type.current.id)
