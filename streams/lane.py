@@ -15,23 +15,21 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 from mode import Service
 
 from lintas import names
-from lintas.errors import LaneStopped, OffsetLost
+from lintas.errors import LaneStopped
 from lintas.settings import Settings
-from schemas.wire.envelope import parse
-from schemas.wire.errors import MalformedEvent
 from streams.audit import AuditWriter, Decided
 from streams.batch import Batch, Partition, SetAside, Slot
 from streams.decide import Plans
+from streams.positions import committed_positions, fill_windows
 from streams.producer import AnswerLost, OnceProducer, Refused
 from streams.records import InputRecord
 from streams.status import LaneReport, aside_record, now, read_status
-from streams.window import DuplicateWindow, identity
+from streams.window import DuplicateWindow
 
 log = logging.getLogger(__name__)
 
@@ -169,7 +167,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
             if names.lane_of(*partition, self._duties.lanes) == self.number
         ]
         new = [partition for partition in mine if partition not in self._positions]
-        committed = await self._committed(new)
+        committed = await committed_positions(self._duties.options, self.number, new)
         for partition in set(self._positions) - set(mine):
             del self._positions[partition]
             del self._windows[partition]
@@ -184,60 +182,18 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
             self._positions[partition] = committed[partition].offset
             self._committed_at[partition] = time.monotonic()
         consumer.assign([TopicPartition(*partition) for partition in mine])
-        await self._fill_windows(new)
+        await fill_windows(
+            consumer,
+            {partition: self._windows[partition] for partition in new},
+            self._positions,
+            records=self._settings.duplicate_window_records,
+            closing=self._closing,
+        )
         for partition in mine:
             consumer.seek(TopicPartition(*partition), self._positions[partition])
         self._plans = plans
         await self._report(plans)
         log.info("%s: catalogue %s, %d input partitions", self.label, plans.digest[:12], len(mine))
-
-    async def _committed(self, partitions: Iterable[Partition]) -> dict[Partition, OffsetAndMetadata]:
-        wanted = [TopicPartition(*partition) for partition in partitions]
-        if not wanted:
-            return {}
-        admin = AIOKafkaAdminClient(**self._duties.options)
-        await admin.start()
-        try:
-            found = await admin.list_consumer_group_offsets(names.LANES_OFFSETS_GROUP, partitions=wanted)
-        finally:
-            await admin.close()
-        committed = {}
-        for partition in wanted:
-            position = found.get(partition)
-            if position is None or position.offset < 0:
-                raise OffsetLost(lane=self.number, topic=partition.topic, partition=partition.partition)
-            committed[partition.topic, partition.partition] = position
-        return committed
-
-    async def _fill_windows(self, partitions: Iterable[Partition]) -> None:
-        """Read the records before each committed position again: the windows are a function of them."""
-        consumer = self._require_consumer()
-        wanted = {TopicPartition(*partition): self._positions[partition] for partition in partitions}
-        if not wanted:
-            return
-        beginnings = await consumer.beginning_offsets(list(wanted))
-        pending = set()
-        for partition, position in wanted.items():
-            start = max(beginnings[partition], position - self._settings.duplicate_window_records)
-            if start < position:
-                consumer.seek(partition, start)
-                pending.add(partition)
-        others = [partition for partition in consumer.assignment() if partition not in pending]
-        for partition in others:
-            consumer.seek(partition, self._positions[partition.topic, partition.partition])
-        consumer.pause(*others)
-        while pending and not self._closing.is_set():
-            read = await consumer.getmany(timeout_ms=200)
-            for partition, records in read.items():
-                window = self._windows[partition.topic, partition.partition]
-                for record in records:
-                    if record.offset < wanted[partition]:
-                        _refill(window, record)
-            for partition in list(pending):
-                if await consumer.position(partition) >= wanted[partition]:
-                    pending.discard(partition)
-                    consumer.pause(partition)
-        consumer.resume(*consumer.assignment())
 
     async def _report(self, plans: Plans) -> None:
         report = LaneReport(
@@ -275,7 +231,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
                 raise LaneStopped(
                     lane=self.number,
                     reason=f"events were deleted before the lane could read them ({error})",
-                    remedy="lengthen the event type's retention; `lintas lanes restore` sets a position that exists.",
+                    remedy="`lintas lanes restore --all --skip-deleted` goes on behind them; lengthen the retention.",
                 ) from error
             if read:
                 await self._carry(plans, read)
@@ -383,16 +339,6 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
     def _require_consumer(self) -> AIOKafkaConsumer:
         assert self._consumer is not None, "the lane is not owned"
         return self._consumer
-
-
-def _refill(window: DuplicateWindow, record: ConsumerRecord) -> None:
-    if window.is_malformed(record.offset):
-        return
-    try:
-        envelope = parse(record.headers, record.value)
-    except MalformedEvent:
-        return  # malformed long ago, and out of reach of the committed position's metadata
-    window.is_repeat(record.offset, record.timestamp, identity(envelope.source, envelope.id))
 
 
 def _input_record(record: ConsumerRecord) -> InputRecord:

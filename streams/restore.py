@@ -28,6 +28,17 @@ class Restored:
     metadata: str  # the malformed records of the duplicate window
 
 
+def lost_positions(settings: Settings, wanted: Iterable[Partition]) -> list[Partition]:
+    """The partitions whose position the brokers forgot.
+
+    Raises:
+        BusUnavailable: Kafka does not answer.
+    """
+    partitions = list(wanted)
+    present = Cluster(settings).committed(names.LANES_OFFSETS_GROUP, partitions)
+    return [partition for partition in partitions if partition not in present]
+
+
 def positions_from_audit(settings: Settings, wanted: Iterable[Partition]) -> list[Restored]:
     """Where the lanes stood, for each partition; a partition of which nothing was ever decided begins at 0.
 
@@ -55,15 +66,31 @@ def positions_from_audit(settings: Settings, wanted: Iterable[Partition]) -> lis
     ]
 
 
+def positions_behind_deleted(settings: Settings, wanted: Iterable[Partition]) -> list[Restored]:
+    """The first record still held, for each partition whose position lies before it: retention was faster.
+
+    Raises:
+        BusUnavailable: Kafka does not answer.
+    """
+    cluster, partitions = Cluster(settings), list(wanted)
+    committed = cluster.committed(names.LANES_OFFSETS_GROUP, partitions)
+    beginnings = cluster.beginnings(partitions)
+    return [
+        Restored(partition, beginnings[partition], "")
+        for partition, position in committed.items()
+        if position < beginnings[partition]
+    ]
+
+
 def set_again(settings: Settings, positions: Iterable[Restored]) -> None:
-    """Commit positions for the lanes; only for partitions that have none.
+    """Commit positions for the lanes; only for partitions that have none or an earlier one.
 
     Raises:
         BusUnavailable: Kafka does not answer.
     """
     wanted = list(positions)
     present = Cluster(settings).committed(names.LANES_OFFSETS_GROUP, [position.partition for position in wanted])
-    lost = [position for position in wanted if position.partition not in present]
+    lost = [position for position in wanted if present.get(position.partition, -1) < position.offset]
     if not lost:
         return
     producer = Producer(options(settings) | {"transactional.id": "lintas.lanes.restore"})

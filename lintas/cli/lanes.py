@@ -5,6 +5,7 @@ import dataclasses
 import click
 
 from lintas.cli.output import output_option, print_json, print_table
+from lintas.errors import NoCatalogue
 from lintas.settings import Settings
 
 DIGEST_SHOWN = 12
@@ -66,23 +67,36 @@ def show(output: str) -> None:
 @click.argument("topic", required=False)
 @click.argument("partition", type=click.IntRange(min=0), required=False)
 @click.option("--all", "every", is_flag=True, help="every input partition whose position is lost")
+@click.option(
+    "--skip-deleted",
+    is_flag=True,
+    help="where events were deleted before a lane read them, go on behind them: those events are lost",
+)
 @output_option
-def restore(*, topic: str | None, partition: int | None, every: bool, output: str) -> None:
+def restore(*, topic: str | None, partition: int | None, every: bool, skip_deleted: bool, output: str) -> None:
     """Set the position of TOPIC PARTITION again where the brokers forgot it, from the audit log.
 
     The audit log holds how far every input partition was decided, so the lane goes on exactly there: nothing is
-    delivered twice, nothing is lost. Positions that exist are never touched. Restart the workers afterwards.
+    delivered twice, nothing is lost. Positions that exist stay, but with --skip-deleted those that lie before the first
+    event that the topic still holds. Restart the workers afterwards.
     """
-    from streams.overview import overview
-    from streams.restore import positions_from_audit, set_again
+    from schemas.publication import read_current
+    from streams.overview import input_partitions
+    from streams.restore import lost_positions, positions_behind_deleted, positions_from_audit, set_again
 
     settings = Settings()
-    lost = [each for lane in overview(settings).lanes for each in lane.lost]
+    current = read_current(settings)
+    if current is None:
+        raise NoCatalogue
+    wanted = input_partitions(current[1])
     if not every:
         if topic is None or partition is None:
             raise click.UsageError("name a TOPIC and a PARTITION, or --all")
-        lost = [each for each in lost if each == (topic, partition)]
+        wanted = [each for each in wanted if each == (topic, partition)]
+    lost = lost_positions(settings, wanted)
     restored = positions_from_audit(settings, lost) if lost else []
+    if skip_deleted:
+        restored += positions_behind_deleted(settings, wanted)
     set_again(settings, restored)
     if output == "json":
         print_json([dataclasses.asdict(position) for position in restored])

@@ -1,6 +1,9 @@
 """The lane's promises on a real Kafka: exactly once, in order, one consumer's trouble is nobody else's."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +11,7 @@ from pathlib import Path
 
 import lane_bus
 import pytest
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from lane_bus import Sent, Worker, catalogue, decisions, inbox, mixed, publish, put_in_force, wait_until
 
@@ -196,3 +200,26 @@ def test_lanes_switch_to_a_new_catalogue_between_two_batches(
             if is_new
             else {"all": "in_force", "even": "in_force"}
         )
+
+
+def test_events_deleted_before_a_lane_read_them_stop_it_until_a_person_skips_them(
+    settings: Settings, workers: Workers
+) -> None:
+    asyncio.run(publish(settings, mixed(0, 400)))
+    admin = AdminClient(dict(confluent_options(settings, names.ADMIN)))
+    gone = [TopicPartition(lane_bus.TOPIC, number, 10) for number in range(4)]
+    for deleted in admin.delete_records(gone).values():
+        deleted.result(30)
+
+    assert workers.start().process.wait(60) == 1
+    assert "events were deleted before the lane could read them" in workers.all[0].text
+    restore = [sys.executable, "-m", "lintas", "lanes", "restore", "--all"]
+    environment = {**os.environ, "LINTAS_HOME": str(settings.home)}
+    assert (
+        "no position is lost"
+        in subprocess.run(restore, env=environment, capture_output=True, text=True, check=True).stdout
+    )
+    subprocess.run([*restore, "--skip-deleted"], env=environment, check=True)
+
+    workers.start()
+    wait_until(lambda: lane_bus.decided(settings) >= 400 - 4 * 10, "the events that are left")
