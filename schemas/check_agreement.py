@@ -25,9 +25,10 @@ def agreement_problems(
         yield place.problem(("envelope", attribute), "envelope", f"{attribute} {message}")
     event_type = catalogue.event_types.get(agreement.event_type)
     if event_type is None:
-        message = f"there is no event type {agreement.event_type}"
-        hint = did_you_mean(agreement.event_type, catalogue.event_types)
-        yield place.problem(("event_type",), "unknown-event-type", message + hint)
+        if not catalogue.is_unread("event-type", agreement.event_type):
+            message = f"there is no event type {agreement.event_type}"
+            hint = did_you_mean(agreement.event_type, catalogue.event_types)
+            yield place.problem(("event_type",), "unknown-event-type", message + hint)
     elif schema is not None:
         yield from _conditions(agreement, schema, place)
         yield from _release(agreement, schema, place)
@@ -37,13 +38,14 @@ def agreement_problems(
 def _parties(catalogue: Catalogue, agreement: Agreement, place: Place) -> Iterator[CatalogueProblem]:
     event_type = catalogue.event_types.get(agreement.event_type)
     if agreement.provider not in catalogue.agencies:
-        message = f"there is no agency {agreement.provider}{did_you_mean(agreement.provider, catalogue.agencies)}"
-        yield place.problem(("provider",), "unknown-agency", message)
+        if not catalogue.is_unread("agency", agreement.provider):
+            message = f"there is no agency {agreement.provider}{did_you_mean(agreement.provider, catalogue.agencies)}"
+            yield place.problem(("provider",), "unknown-agency", message)
     elif event_type is not None and event_type.owner != agreement.provider:
         message = f"{event_type.event_type} belongs to {event_type.owner}"
         yield place.problem(("provider",), "foreign-provider", message)
     systems = systems_of(catalogue)
-    if agreement.consumer not in systems:
+    if agreement.consumer not in systems and not catalogue.is_unread("agency", agreement.consumer.partition(".")[0]):
         message = f"there is no system {agreement.consumer}{did_you_mean(agreement.consumer, systems)}"
         yield place.problem(("consumer",), "unknown-system", message)
 

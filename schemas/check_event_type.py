@@ -52,6 +52,8 @@ def _schema_faults(schema: Any) -> Iterator[str]:
 
 def _owner(catalogue: Catalogue, event_type: EventType, place: Place) -> Iterator[CatalogueProblem]:
     owner = catalogue.agencies.get(event_type.owner)
+    if owner is None and catalogue.is_unread("agency", event_type.owner):
+        return
     if owner is None:
         message = f"there is no agency {event_type.owner}{did_you_mean(event_type.owner, catalogue.agencies)}"
         yield place.problem(("owner",), "unknown-agency", message)

@@ -60,6 +60,11 @@ class Catalogue:
     schemas: Mapping[str, Any]  # parsed .avsc, by event type
     agreements: Mapping[str, Agreement]
     places: Mapping[tuple[str, str], Place]  # by kind (agency, event-type, schema, agreement) and name
+    unread: frozenset[tuple[str, str]] = frozenset()  # kind and file name of objects that could not be read
+
+    def is_unread(self, kind: str, name: str) -> bool:
+        """Whether an object is there but could not be read: a reference to it is no second problem."""
+        return (kind, name) in self.unread
 
     def place(self, kind: str, name: str) -> Place:
         """Where an object stands."""
@@ -74,7 +79,8 @@ def load(folder: Path) -> tuple[Catalogue, list[CatalogueProblem]]:
     event_types = reader.objects("events", "event-type", EventType, lambda event_type: event_type.event_type)
     agreements = reader.objects("agreements", "agreement", Agreement, lambda agreement: agreement.agreement)
     schemas = reader.schemas(event_types)
-    return Catalogue(folder, agencies, event_types, schemas, agreements, reader.places), sorted(reader.problems)
+    catalogue = Catalogue(folder, agencies, event_types, schemas, agreements, reader.places, frozenset(reader.unread))
+    return catalogue, sorted(reader.problems)
 
 
 class _Reader:
@@ -82,6 +88,7 @@ class _Reader:
         self._folder = folder
         self.problems: list[CatalogueProblem] = []
         self.places: dict[tuple[str, str], Place] = {}
+        self.unread: set[tuple[str, str]] = set()
 
     def look_around(self) -> None:
         """Report what nobody would read: a file that is overlooked is an agreement that is not in force."""
@@ -105,11 +112,13 @@ class _Reader:
             file = path.relative_to(self._folder)
             content = self._read(path, marked.read_yaml, "yaml-syntax")
             if content is None or content.value is None:
+                self.unread.add((kind, path.stem))
                 continue
             try:
                 thing = model.model_validate(content.value)
             except ValidationError as error:
                 self._report(error, model, Place(file, content.lines))
+                self.unread.add((kind, path.stem))
                 continue
             name = name_of(thing)
             if path.stem != name:
