@@ -47,8 +47,8 @@ def demo(ctx: click.Context, *, events: int, seed: int, keep: bool, output: str)
 
     Exit 0 if everything adds up, 1 if not.
     """
-    home = Settings().home / OWN
     _be_deaf_to_the_environment()
+    home = Settings().home / OWN
     _empty(home)
     say = _Progress()
     with _bus(home, say, keep=keep) as settings:
