@@ -49,7 +49,8 @@ lock: $(READY) ## resolve the dependencies anew: names, versions and hashes, no 
 		--no-emit-find-links --no-emit-trusted-host --no-header --output-file requirements.lock pyproject.toml
 
 clean: ## stop the local bus and remove what make, the bus and the tests have made
-	@if [ -x $(BIN)/lintas ] && [ -d .lintas ]; then $(BIN)/lintas down 2>/dev/null || true; fi
+	@for home in .lintas/demo .lintas; do \
+		if [ -x $(BIN)/lintas ] && [ -d $$home ]; then LINTAS_HOME=$$home $(BIN)/lintas down 2>/dev/null || true; fi; done
 	@rm -rf $(VENV) .lintas .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} + ; rm -rf *.egg-info connectors/client/*.egg-info
 

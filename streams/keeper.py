@@ -56,7 +56,8 @@ class LaneKeeper(Service):  # type: ignore[misc]  # mode ships no types
     async def keep_lanes(self) -> None:
         """Join, follow the assignment, keep the membership alive."""
         try:
-            await self._follower.wait_first()
+            if (await self.wait(self._follower.wait_first())).stopped:
+                return
             await self._join()
             while not self.should_stop:
                 await self._poll()

@@ -148,8 +148,13 @@ class LocalBus:
                 start_new_session=True,
             )
         assert supervisor.stdout is not None
-        with supervisor.stdout as answers:
-            answer = answers.readline()
+        try:
+            with supervisor.stdout as answers:
+                answer = answers.readline()
+        except BaseException:  # Ctrl-C before it is up: nothing may stay behind
+            supervisor.terminate()
+            _reap(supervisor)
+            raise
         if not answer:
             _reap(supervisor)
             raise LocalBusError(reason=f"the supervisor ended at once:\n{logs.tail(log)}", remedy=f"see {log}.")

@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -223,3 +224,20 @@ def test_events_deleted_before_a_lane_read_them_stop_it_until_a_person_skips_the
 
     workers.start()
     wait_until(lambda: lane_bus.decided(settings) >= 400 - 4 * 10, "the events that are left")
+
+
+def test_a_worker_waits_for_a_first_catalogue_and_can_be_stopped_meanwhile(tmp_path: Path) -> None:
+    bus = LocalBus(tmp_path / "bus", fast_start=True)
+    settings = bus.start(outlive=False)
+    try:
+        ensure_bus(settings)
+        worker = Worker(settings, tmp_path / "worker.log")
+        try:
+            wait_until(lambda: "Lanes" in worker.text, "the worker to run")
+            begun = time.monotonic()
+            assert worker.end() == 0
+            assert time.monotonic() - begun < 8  # far below the time that a hand-over may take
+        finally:
+            worker.kill()
+    finally:
+        bus.stop()
