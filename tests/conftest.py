@@ -102,3 +102,12 @@ def _small_catalogue(tag: str) -> Catalogue:
         agreements={str(one["agreement"]): Agreement.model_validate(one) for one in agreements},
         places={},
     )
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI nothing is skipped: a test that could not run has not shown what it is there to show."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter is not None else []
+    if os.environ.get("CI") and skipped:
+        reporter.write_line(f"{len(skipped)} test(s) were skipped, and this is CI: see the reasons", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
