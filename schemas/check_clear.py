@@ -67,7 +67,7 @@ def _attributes(agreement: Agreement, event_type: EventType) -> Iterator[str]:
     """What of the envelope is released as it is, of events about persons."""
     if event_type.classification is Classification.PERSONAL:
         for name in dict.fromkeys((*ENVELOPE_ATTRIBUTES, *agreement.envelope)):
-            rule = rule_for(name, agreement, event_type.classification)
+            rule = rule_for(name, agreement, event_type)
             if rule is not None and rule.name == "keep":
                 yield name
 

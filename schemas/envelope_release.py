@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from lintas import names
-from schemas.model import ENVELOPE_ATTRIBUTES, Agreement, Classification
+from schemas.model import ENVELOPE_ATTRIBUTES, Agreement, Classification, EventType
 from schemas.release_rules import Drop, Generalise, Keep, Pseudonym
+from schemas.released import deciding_rule
 from schemas.rules import CannotRelease, Pseudonymise, ReleaseRule
 from schemas.wire.moments import moment
 
@@ -36,15 +37,22 @@ _ID_LABEL: Final = b"\xffid\xff"  # no text in UTF-8 has this byte: an id's pseu
 _FIRST_MOMENT: Final = "0000-01-01T00:00:00Z"
 
 
-def rule_for(attribute: str, agreement: Agreement, classification: Classification) -> ReleaseRule | None:
-    """The rule of one attribute (or ``key``); None where the source of an event about persons is named without path."""
+def rule_for(attribute: str, agreement: Agreement, event_type: EventType) -> ReleaseRule | None:
+    """The rule of one attribute (or ``key``); None where the source of an event about persons is named without path.
+
+    Subject and key repeat a field of the payload (``subject`` of the event type): where that field is not released as
+    it is, neither are they.
+    """
     if attribute in agreement.envelope:
         return agreement.envelope[attribute]
     if attribute not in ENVELOPE_ATTRIBUTES:
         return _DROP
-    if classification is not Classification.PERSONAL:
-        return _KEEP
-    return _PERSONAL.get(attribute)
+    if event_type.classification is Classification.PERSONAL:
+        return _PERSONAL.get(attribute)
+    if attribute in ("subject", "key") and event_type.subject is not None:
+        field = deciding_rule(event_type.subject, agreement.release)
+        return _KEEP if field is not None and field.name == "keep" else _PSEUDONYM
+    return _KEEP
 
 
 def envelope_problems(agreement: Agreement) -> list[tuple[str, str]]:
@@ -68,7 +76,7 @@ def released_envelope(
     key: bytes | None,
     *,
     agreement: Agreement,
-    classification: Classification,
+    event_type: EventType,
     publisher: str,
     channel: str,
     pseudonymise: Pseudonymise,
@@ -79,7 +87,7 @@ def released_envelope(
         attributes: of the event as published.
         key: of the event as published.
         agreement: under which it is delivered, without ``envelope_problems``.
-        classification: of the event type.
+        event_type: of the event.
         publisher: the system that published it.
         channel: G2G, G2B ...
         pseudonymise: makes this consumer's pseudonyms.
@@ -97,12 +105,12 @@ def released_envelope(
     for attribute, value in attributes.items():
         if attribute in OURS:
             continue
-        rule = rule_for(attribute, agreement, classification)
+        rule = rule_for(attribute, agreement, event_type)
         if rule is None:
             released[attribute] = names.source_of(publisher)
         elif rule.name != "drop":
             released[attribute] = _released(attribute, rule, value, pseudonymise)
-    return released, _released_key(key, rule_for("key", agreement, classification), pseudonymise)
+    return released, _released_key(key, rule_for("key", agreement, event_type), pseudonymise)
 
 
 def id_pseudonym(event_id: str, pseudonymise: Pseudonymise) -> str:

@@ -85,7 +85,7 @@ class AgreementPlan:
         self.inbox = names.inbox_topic(agreement.consumer)
         self.dead = names.dead_topic(agreement.consumer)
         self.inbox_partitions = consumer.inbox_partitions
-        self._classification = event_type.contract.classification
+        self._event_type = event_type.contract
         self._before = event_type.contract.before
         self._channel = snapshot.channel_of(agreement)
         self._when = None if agreement.when is None else Condition(agreement.when, schema)
@@ -138,7 +138,7 @@ class AgreementPlan:
             event.envelope.attributes,
             event.key,
             agreement=self.agreement,
-            classification=self._classification,
+            event_type=self._event_type,
             publisher=event.publisher,
             channel=self._channel,
             pseudonymise=self._pseudonymise,

@@ -160,7 +160,7 @@ def _attributes(contract: Agreement) -> list[str]:
 
 
 def _attribute(attribute: str, contract: Agreement, event_type: EventType) -> dict[str, Any]:
-    rule = rule_for(attribute, contract, event_type.classification)
+    rule = rule_for(attribute, contract, event_type)
     released = "keep, without its path" if rule is None else _written(None if rule.name == "drop" else rule)
     return {"field": f"envelope.{attribute}", "type": "string", "personal": False, "released": released}
 

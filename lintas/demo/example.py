@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from lintas import names
 from schemas.envelope_release import rule_for
-from schemas.model import ENVELOPE_ATTRIBUTES, Agreement, Classification
+from schemas.model import ENVELOPE_ATTRIBUTES, Agreement, EventType
 from schemas.paths import covers, fields
 from schemas.released import deciding_rule
 from schemas.rules import ReleaseRule
@@ -122,10 +122,7 @@ def tell(snapshot: Snapshot, chosen: Chosen, records: Sequence[InputRecord]) -> 
         if record is not None
     ]
     lines = [
-        *(
-            _attribute_line(attribute, source, received, event_type.contract.classification)
-            for attribute in ENVELOPE_ATTRIBUTES
-        ),
+        *(_attribute_line(attribute, source, received, event_type.contract) for attribute in ENVELOPE_ATTRIBUTES),
         *(_field_line(path, published, received) for path in _leaves(event_type.current.schema)),
     ]
     return Example(
@@ -149,14 +146,12 @@ def tell(snapshot: Snapshot, chosen: Chosen, records: Sequence[InputRecord]) -> 
 _Received = Sequence[tuple[Agreement, InputRecord, Any]]
 
 
-def _attribute_line(attribute: str, source: InputRecord, received: _Received, classification: Classification) -> Line:
+def _attribute_line(attribute: str, source: InputRecord, received: _Received, event_type: EventType) -> Line:
     return Line(
         f"envelope.{attribute}",
         _attribute(source, attribute),
         tuple(
-            Received(
-                _attribute(record, attribute), _rule_text(rule_for(attribute, agreement, classification), "no path")
-            )
+            Received(_attribute(record, attribute), _rule_text(rule_for(attribute, agreement, event_type), "no path"))
             for agreement, record, _ in received
         ),
     )

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.envelope_release import envelope_problems, id_pseudonym, released_envelope
-from schemas.model import Agreement, Classification
+from schemas.envelope_release import envelope_problems, id_pseudonym, released_envelope, rule_for
+from schemas.model import Agreement, Classification, EventType
 from schemas.pseudonyms import PseudonymKeys
 from schemas.rules import CannotRelease, Pseudonymise
 from schemas.wire import envelope as envelopes
@@ -49,6 +49,18 @@ def agreement(rules: Mapping[str, Any]) -> Agreement:
     )
 
 
+def event_type(classification: Classification, subject: str | None = None) -> EventType:
+    return EventType(
+        event_type="id.go.dukcapil.birth.registered.v1",
+        owner="dukcapil",
+        title="Birth registered",
+        summary="A birth was registered",
+        publishers=["dukcapil.siak"],
+        classification=classification,
+        subject=subject,
+    )
+
+
 def released(
     classification: Classification,
     key: bytes | None = NIK.encode(),
@@ -60,7 +72,7 @@ def released(
         published,
         key,
         agreement=agreement(rules),
-        classification=classification,
+        event_type=event_type(classification),
         publisher="dukcapil.siak",
         channel="G2G",
         pseudonymise=pseudonymise,
@@ -209,3 +221,24 @@ def test_an_envelope_rule_that_would_break_the_envelope_is_a_problem(rules: Any,
 def test_what_is_released_is_a_valid_envelope(classification: Classification, rules: Any) -> None:
     attributes, _ = released(classification, rules=rules)
     assert envelopes.parse(envelopes.binary_headers(attributes), b"x").attributes == attributes
+
+
+@pytest.mark.parametrize("classification", [Classification.PUBLIC, Classification.INTERNAL])
+@pytest.mark.parametrize(
+    ("release", "rule"),
+    [
+        ({"number": "keep"}, "keep"),
+        ({"other": "keep"}, "pseudonym"),  # not listed: withheld
+        ({"number": "drop", "other": "keep"}, "pseudonym"),
+        ({"number": {"mask": {"keep_last": 2}}}, "pseudonym"),
+        ({"number": "pseudonym"}, "pseudonym"),
+    ],
+)
+def test_subject_and_key_tell_no_more_than_the_field_that_they_repeat(
+    classification: Classification, release: dict[str, Any], rule: str
+) -> None:
+    terms = agreement({}).model_dump(by_alias=True) | {"release": release}
+    for attribute in ("subject", "key"):
+        found = rule_for(attribute, Agreement.model_validate(terms), event_type(classification, subject="number"))
+        assert found is not None
+        assert found.name == rule
