@@ -183,7 +183,7 @@ class OffsetLost(LaneStopped):
     Likely cause: no lane recommitted it within the broker's offsets.retention.minutes (seven days by default), for
     example because every worker was down for so long. The lane does not guess: from the beginning it would deliver
     twice, from the end it would lose events.
-    Remedy: `lintas lanes restore {topic} {partition}` sets the position from the audit log.
+    Remedy: `lintas lanes restore {topic} {partition}` sets the position from the audit log; the lane then goes on.
     """
 
 

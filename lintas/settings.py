@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     duplicate_window_seconds: PositiveInt = Field(900, description="... and within so many seconds")
     transaction_timeout_seconds: PositiveFloat = Field(15, description="a lane's transaction is abandoned after this")
     idle_recommit_seconds: PositiveFloat = Field(86_400, description="idle positions are committed anew this often")
+    stopped_lane_seconds: PositiveFloat = Field(
+        30, description="a lane that a person must look at repeats its alarm, and looks whether it may go on"
+    )
     session_timeout_seconds: PositiveFloat = Field(6, description="a silent worker loses its lanes after this")
 
     @classmethod

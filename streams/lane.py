@@ -55,7 +55,11 @@ class LaneDuties:
 
 
 class Lane(Service):  # type: ignore[misc]  # mode ships no types
-    """Runs one lane until it is stopped, or crashes the worker where a person must look."""
+    """Runs one lane until it is stopped.
+
+    Where a person must look (LaneStopped) it gives the alarm, lets go, and looks again now and then whether the cause
+    has been mended; the worker's other lanes go on. A defect of ours ends the worker.
+    """
 
     def __init__(self, number: int, duties: LaneDuties, **kwargs: Any) -> None:
         """``number`` is the partition of the control topic that stands for this lane."""
@@ -98,7 +102,8 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
                         await self._pause(FENCED_SECONDS)
                 except LaneStopped as error:
                     log.critical("%s", error)
-                    raise
+                    await self._let_go()
+                    await self._pause(self._settings.stopped_lane_seconds)
                 except (KafkaError, AnswerLost, TimeoutError, AssertionError) as error:
                     if isinstance(error, AssertionError) and not (self._producer and self._producer.dead):
                         raise  # not aiokafka's dying producer: a defect of ours

@@ -78,7 +78,7 @@ def restore(*, topic: str | None, partition: int | None, every: bool, skip_delet
 
     The audit log holds how far every input partition was decided, so the lane goes on exactly there: nothing is
     delivered twice, nothing is lost. Positions that exist stay, but with --skip-deleted those that lie before the first
-    event that the topic still holds. Restart the workers afterwards.
+    event that the topic still holds. The lane goes on by itself, within LINTAS_STOPPED_LANE_SECONDS.
     """
     from schemas.publication import read_current
     from streams.overview import input_partitions

@@ -15,7 +15,8 @@ def worker(log_level: str) -> None:
     """Run lanes: route, release and audit events.
 
     Any number of workers share the lanes of a bus; one that dies is replaced by the others within seconds. SIGTERM
-    finishes the batch under way and hands the lanes over. Exit 0 stopped, 1 a lane needs a person (see the log).
+    finishes the batch under way and hands the lanes over. A lane that needs a person says so in the log, and `lintas
+    lanes show` tells which. Exit 0 stopped, 1 something went wrong (see the log).
     """
     from faust import Worker
 

@@ -212,8 +212,8 @@ def test_events_deleted_before_a_lane_read_them_stop_it_until_a_person_skips_the
     for deleted in admin.delete_records(gone).values():
         deleted.result(30)
 
-    assert workers.start().process.wait(60) == 1
-    assert "events were deleted before the lane could read them" in workers.all[0].text
+    worker = workers.start(LINTAS_STOPPED_LANE_SECONDS="2")
+    wait_until(lambda: "events were deleted before the lane could read them" in worker.text, "the alarm")
     restore = [sys.executable, "-m", "lintas", "lanes", "restore", "--all"]
     environment = {**os.environ, "LINTAS_HOME": str(settings.home)}
     assert (
@@ -222,7 +222,6 @@ def test_events_deleted_before_a_lane_read_them_stop_it_until_a_person_skips_the
     )
     subprocess.run([*restore, "--skip-deleted"], env=environment, check=True)
 
-    workers.start()
     wait_until(lambda: lane_bus.decided(settings) >= 400 - 4 * 10, "the events that are left")
 
 
