@@ -154,9 +154,9 @@ class Generalise(ReleaseRule):
 def _band(value: float | decimal.Decimal, width: int) -> str:
     try:
         low = math.floor(value) // width * width  # whole numbers throughout, so exact for decimals too
+        return f"{low}..{low + width - 1}"
     except (ValueError, OverflowError):
-        raise CannotRelease("generalise: the number is not finite") from None
-    return f"{low}..{low + width - 1}"
+        raise CannotRelease("generalise: the number is not finite, or too long to be written") from None
 
 
 def _date(value: Any) -> dt.date:

@@ -14,6 +14,8 @@ from schemas.wire.errors import MalformedEvent, Problem
 from streams.decide import AgreementPlan, Dead, EventTypePlan
 from streams.records import InputRecord, OutputRecord
 
+MOST_PROBLEMS = 100  # a header must not outgrow the topic's record limit
+
 
 def dead_letter(
     record: InputRecord, plan: AgreementPlan, dead: Dead, *, catalogue: str, at: dt.datetime
@@ -62,7 +64,10 @@ def _why(
     yield _header("timestamp", str(record.timestamp_ms))
     yield _header("stage", stage)
     yield _header("rule", ", ".join(dict.fromkeys(problem.rule for problem in problems)))
-    yield _header("problems", json.dumps([dataclasses.asdict(problem) for problem in problems], ensure_ascii=False))
+    told = [dataclasses.asdict(problem) for problem in problems[:MOST_PROBLEMS]]
+    if len(problems) > MOST_PROBLEMS:
+        told.append({"path": "", "rule": "more", "message": f"and {len(problems) - MOST_PROBLEMS} more problems"})
+    yield _header("problems", json.dumps(told, ensure_ascii=False))
     yield _header("catalogue", catalogue)
     yield _header("time", at.isoformat(timespec="milliseconds"))
     yield _header("attempt", "1")

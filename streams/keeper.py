@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 from mode import Service
 
 from lintas import names
+from lintas.errors import LaneStopped, LintasError
 from lintas.settings import Settings
 from schemas.pseudonyms import PseudonymKeys
 from schemas.publication import CatalogueFollower
@@ -108,7 +109,14 @@ class LaneKeeper(Service):  # type: ignore[misc]  # mode ships no types
         assert current is not None, "lanes start after the first catalogue"
         _, snapshot = current
         if self._plans is None or self._plans.snapshot is not snapshot:
-            self._plans = Plans(snapshot, self._keys)
+            try:
+                self._plans = Plans(snapshot, self._keys)
+            except (LintasError, ValueError) as error:
+                raise LaneStopped(
+                    lane="of this worker",
+                    reason=f"catalogue {snapshot.digest[:12]} cannot be used here: {error}",
+                    remedy="bring what is missing to this worker, or apply a catalogue that can be used.",
+                ) from error
         return self._plans
 
     async def still_mine(self, lane: Lane) -> bool:
@@ -147,6 +155,8 @@ class LaneKeeper(Service):  # type: ignore[misc]  # mode ships no types
         for lane in self._lanes.values():
             if lane.crashed:
                 raise lane.crash_reason
+            if lane.ended_unasked:
+                raise RuntimeError(f"{lane.label} ended by itself")
 
     async def _leave(self) -> None:
         lanes, self._lanes = list(self._lanes.values()), {}

@@ -10,7 +10,9 @@ import contextlib
 import dataclasses
 import json
 import logging
+import math
 import time
+import zlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -25,7 +27,7 @@ from lintas.settings import Settings
 from streams.audit import AuditWriter, Decided
 from streams.batch import Batch, Partition, SetAside, Slot
 from streams.decide import Plans
-from streams.positions import committed_positions, fill_windows
+from streams.positions import committed_positions, fill_windows, stop_quietly
 from streams.producer import AnswerLost, OnceProducer, Refused
 from streams.records import InputRecord
 from streams.status import LaneReport, aside_record, now, read_status
@@ -83,6 +85,11 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
         """The lane's name in logs."""
         return f"lane {self.number}"
 
+    @property
+    def ended_unasked(self) -> bool:
+        """Whether the lane's task is over though nobody stopped it."""
+        return self._ended.is_set() and not self._closing.is_set()
+
     async def on_stop(self) -> None:
         """Finish the batch under way and let go of everything; give up after a deadline."""
         self._closing.set()
@@ -104,7 +111,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
                     log.critical("%s", error)
                     await self._let_go()
                     await self._pause(self._settings.stopped_lane_seconds)
-                except (KafkaError, AnswerLost, TimeoutError, AssertionError) as error:
+                except (KafkaError, AnswerLost, Refused, TimeoutError, AssertionError) as error:
                     if isinstance(error, AssertionError) and not (self._producer and self._producer.dead):
                         raise  # not aiokafka's dying producer: a defect of ours
                     await self._after_doubt(error)
@@ -132,9 +139,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
         if producer is not None:
             await producer.discard()
         if consumer is not None:
-            with contextlib.suppress(KafkaError, TimeoutError):
-                async with asyncio.timeout(STOP_SECONDS):
-                    await consumer.stop()
+            await stop_quietly(consumer)
 
     # Owning: fence every earlier owner first, only then read what it committed.
 
@@ -176,16 +181,24 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
         for partition in set(self._positions) - set(mine):
             del self._positions[partition]
             del self._windows[partition]
+            self._committed_at.pop(partition, None)
         self._aside = (await read_status(self._duties.options)).aside_in(mine)
         for partition in new:
             window = DuplicateWindow(
                 records=self._settings.duplicate_window_records,
                 seconds=self._settings.duplicate_window_seconds,
             )
-            window.restore(committed[partition].metadata, committed[partition].offset)
+            try:
+                window.restore(committed[partition].metadata, committed[partition].offset)
+            except (ValueError, zlib.error) as error:
+                raise LaneStopped(
+                    lane=self.number,
+                    reason=f"the committed position of {partition[0]} [{partition[1]}] carries metadata it cannot read",
+                    remedy="delete that position with Kafka's tools, then `lintas lanes restore --all`.",
+                ) from error
             self._windows[partition] = window
             self._positions[partition] = committed[partition].offset
-            self._committed_at[partition] = time.monotonic()
+            self._committed_at[partition] = -math.inf  # when the owner before committed it is not known
         consumer.assign([TopicPartition(*partition) for partition in mine])
         await fill_windows(
             consumer,
@@ -232,6 +245,13 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
                     timeout_ms=int(self._settings.batch_wait_seconds * 1000),
                     max_records=self._settings.batch_events,
                 )
+            except UnicodeDecodeError as error:
+                places = {str(at): self._positions[at] for at in self._positions}
+                raise LaneStopped(
+                    lane=self.number,
+                    reason=f"a record at or behind one of {places} has a header name that is not UTF-8",
+                    remedy="delete the record with Kafka's tools, then `lintas lanes restore --skip-deleted`.",
+                ) from error
             except OffsetOutOfRangeError as error:
                 raise LaneStopped(
                     lane=self.number,
@@ -240,8 +260,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
                 ) from error
             if read:
                 await self._carry(plans, read)
-            else:
-                await self._recommit_idle()
+            await self._recommit_idle()
 
     async def _carry(self, plans: Plans, read: Mapping[TopicPartition, list[ConsumerRecord]]) -> None:
         batch = Batch(plans, self._windows, self._aside, at=now())
@@ -300,7 +319,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
                     reason=f"{topic} refuses records of the bus itself: {reason}",
                     remedy="see the broker's log; `lintas catalogue apply` creates topics that are missing.",
                 )
-            for slot in slots:
+            for slot in slots - set(self._aside):
                 why = SetAside(
                     batch.first_offsets[slot[1:]],
                     f"{topic}: {reason}",

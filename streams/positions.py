@@ -6,6 +6,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import CoordinatorNotAvailableError
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
 from lintas import names
@@ -16,6 +17,7 @@ from streams.batch import Partition
 from streams.window import DuplicateWindow, identity
 
 POLL_MS = 200
+STOP_SECONDS = 5.0
 
 
 async def committed_positions(
@@ -39,7 +41,9 @@ async def committed_positions(
     committed = {}
     for partition in wanted:
         position = found.get(partition)
-        if position is None or position.offset < 0:
+        if position is None:  # aiokafka overlooks an error of the whole answer: the coordinator is loading or moved
+            raise CoordinatorNotAvailableError
+        if position.offset < 0:
             raise OffsetLost(lane=lane, topic=partition.topic, partition=partition.partition)
         committed[partition.topic, partition.partition] = position
     return committed
@@ -87,6 +91,16 @@ async def fill_windows(
                 pending.discard(partition)
                 consumer.pause(partition)
     consumer.resume(*consumer.assignment())
+
+
+async def stop_quietly(consumer: AIOKafkaConsumer) -> None:
+    """Stop a consumer in a task of its own: aiokafka's raises CancelledError where a broker is away."""
+    task = asyncio.create_task(consumer.stop())
+    await asyncio.wait([task], timeout=STOP_SECONDS)
+    if not task.done():
+        task.cancel()
+    elif not task.cancelled():
+        task.exception()  # known: whatever it was, the consumer is let go
 
 
 def _refill(window: DuplicateWindow, record: ConsumerRecord) -> None:

@@ -229,10 +229,20 @@ class OnceProducer:
                 await self._producer.commit_transaction()
         except Refused:
             raise
-        except Exception:
+        except Exception as error:
             if isinstance(self._sender.died_of, Refused):
                 raise self._sender.died_of from None
+            if self.dead and not isinstance(error, (KafkaError, TimeoutError)):
+                # aiokafka's IllegalOperation and bare assertions, where the sender died under a send
+                raise AnswerLost(type(error).__name__) from error
             raise
+
+    async def _confirm_gone(self, topics: set[str]) -> set[str]:
+        """The topics that brokers answer not to know; without an answer none is taken for gone."""
+        client = self._producer.client
+        if not topics or not await client.force_metadata_update():
+            return set()
+        return {topic for topic in topics if not client.cluster.partitions_for_topic(topic)}
 
     async def _write(self, outputs: Mapping[TopicPartition, Sequence[Any]]) -> None:
         async def write(partition: TopicPartition, batches: Sequence[Any]) -> None:
@@ -249,10 +259,15 @@ class OnceProducer:
         }
         if not errors:
             return
+        # aiokafka also calls a topic unknown when no broker answered in time.
+        unknown = {
+            partition.topic for partition, error in errors.items() if isinstance(error, UnknownTopicOrPartitionError)
+        }
+        doubtful = unknown - await self._confirm_gone(unknown)
         reasons = {
             refusal: str(error)
             for partition, error in errors.items()
-            if (refusal := _refusal_of(partition, error)) is not None
+            if partition.topic not in doubtful and (refusal := _refusal_of(partition, error)) is not None
         }
         if reasons:
             raise Refused(reasons)

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from lintas import names
 from streams.batch import Partition, SetAside, Slot
+from streams.positions import stop_quietly
 
 READ_DEADLINE_SECONDS = 30.0
 _LANE = "lane/"
@@ -91,7 +92,7 @@ async def read_status(options: Mapping[str, Any]) -> LanesStatus:
         consumer.assign([partition])
         consumer.seek(partition, (await consumer.beginning_offsets([partition]))[partition])
         async with asyncio.timeout(READ_DEADLINE_SECONDS):
-            end = (await consumer.end_offsets([partition]))[partition]
+            end = await _high_watermark(options, partition)
             while await consumer.position(partition) < end:
                 for record in (await consumer.getmany(partition, timeout_ms=100)).get(partition, []):
                     if record.value is None:
@@ -99,5 +100,15 @@ async def read_status(options: Mapping[str, Any]) -> LanesStatus:
                     else:
                         records[record.key] = record.value
     finally:
-        await consumer.stop()
+        await stop_quietly(consumer)
     return LanesStatus.from_records(records)
+
+
+async def _high_watermark(options: Mapping[str, Any], partition: TopicPartition) -> int:
+    """The end of a partition, open transactions included: what they hold back must be waited for, not missed."""
+    consumer = AIOKafkaConsumer(**options, isolation_level="read_uncommitted")
+    await consumer.start()
+    try:
+        return int((await consumer.end_offsets([partition]))[partition])
+    finally:
+        await stop_quietly(consumer)
