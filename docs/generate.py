@@ -22,7 +22,8 @@ def commands() -> str:
         "Exit codes: 0 done, 1 failed, 2 misuse, 3 there are differences, 130 interrupted.\n",
     ]
     for path, command in _commands(root, "lintas"):
-        context = click.Context(command, info_name=path, max_content_width=100, terminal_width=100)
+        names = root.context_settings["help_option_names"]  # as the root hands them down
+        context = click.Context(command, info_name=path, terminal_width=100, help_option_names=names)
         pages.append(f"## {path}\n\n```\n{command.get_help(context)}\n```\n")
     return "\n".join(pages)
 
