@@ -15,7 +15,8 @@ from schemas.load import load
 from schemas.pseudonyms import PseudonymKeys
 from schemas.wire import envelope, framing
 from schemas.wire.codec import Codec
-from streams import evidence
+from schemas.wire.errors import MalformedData, Problem
+from streams import dead_letters, evidence
 from streams.batch import Batch, SetAside, Slot
 from streams.decide import Plans
 from streams.records import InputRecord, OutputRecord
@@ -246,3 +247,13 @@ def test_a_publishers_forged_error_headers_do_not_survive(plans: Plans) -> None:
     forged = InputRecord(honest.topic, 0, 0, 0, None, b"", [*honest.headers, (f"{names.ERROR_PREFIX}stage", b"forged")])
     (letter,) = written(decide(plans, forged), names.QUARANTINE)
     assert [value for name, value in letter.headers if name == f"{names.ERROR_PREFIX}stage"] == [b"framing"]
+
+
+def test_a_letter_with_thousands_of_problems_tells_the_first_and_how_many_more(plans: Plans) -> None:
+    error = MalformedData(Problem(f"items[{number}]", "nik", "must be 16 digits") for number in range(5_000))
+    plan = plans.by_topic[TOPIC]
+    letter = dead_letters.quarantined(record(plans), plan, error, catalogue=plans.digest, at=AT)
+    told = json.loads(dict(letter.headers)[f"{names.ERROR_PREFIX}problems"])
+    assert len(told) == dead_letters.MOST_PROBLEMS + 1
+    assert told[-1]["message"] == "and 4900 more problems"
+    assert sum(len(value) for _, value in letter.headers) < 20_000
