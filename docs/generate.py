@@ -1,5 +1,6 @@
 """Writes the generated pages of docs/reference (`make docs`); a test holds them to the code."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,5 +77,6 @@ def _code(value: object) -> str:
 PAGES = {"commands.md": commands, "settings.md": settings, "rules.md": rules}
 
 if __name__ == "__main__":
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
     for name, page in PAGES.items():
-        (FOLDER / name).write_text(page())
+        (folder / name).write_text(page())
