@@ -24,6 +24,7 @@ from mode import Service
 from lintas import names
 from lintas.errors import LaneStopped
 from lintas.settings import Settings
+from schemas.desired import AUDIT_PARTITIONS
 from streams.audit import AuditWriter, Decided
 from streams.batch import Batch, Partition, SetAside, Slot
 from streams.decide import Plans
@@ -40,7 +41,6 @@ STOP_SECONDS: Final = 10.0
 BACKOFF_SECONDS: Final = 0.05
 BACKOFF_STEPS: Final = 5
 FENCED_SECONDS: Final = 1.0
-COUNT_OF_AUDIT_PARTITIONS: Final = 8
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -288,7 +288,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
             )
             for partition, records in batch.outputs.items()
         }
-        place = self.number % COUNT_OF_AUDIT_PARTITIONS
+        place = self.number % AUDIT_PARTITIONS
         key = f"lane-{self.number}".encode()
         decided = Decided(batch.id, self._duties.generation, self.number, self._duties.worker, plans.digest, batch.at)
         audit = AuditWriter(plans.snapshot.audit_schema.id).records(decided, list(batch.decided.values()))
