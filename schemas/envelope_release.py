@@ -18,6 +18,7 @@ from schemas.wire.moments import moment
 
 # Made by the bus for every delivery.
 OURS: Final = ("specversion", "type", "datacontenttype", "dataschema", "agreement", "channel")
+_FIRST: Final = ("source", "id", "subject", "time")  # in this order, then what else is released
 _KEEP, _DROP, _PSEUDONYM, _DAY = Keep(), Drop(), Pseudonym(), Generalise(to="day", band=None)
 _PERSONAL: Final[Mapping[str, ReleaseRule]] = {
     "id": _PSEUDONYM,
@@ -81,7 +82,7 @@ def released_envelope(
     channel: str,
     pseudonymise: Pseudonymise,
 ) -> tuple[dict[str, str], bytes | None]:
-    """The attributes and the Kafka key of a delivery.
+    """The attributes of a delivery in their order, and its Kafka key.
 
     Args:
         attributes: of the event as published.
@@ -102,14 +103,15 @@ def released_envelope(
         "agreement": agreement.agreement,
         "channel": channel,
     }
-    for attribute, value in attributes.items():
-        if attribute in OURS:
+    for attribute in (*_FIRST, *attributes):
+        if attribute not in attributes or attribute in OURS or attribute in released:
             continue
+        value = attributes[attribute]
         rule = rule_for(attribute, agreement, event_type)
         if rule is None:
             released[attribute] = names.source_of(publisher)
         elif rule.name != "drop":
-            released[attribute] = _released(attribute, rule, value, pseudonymise)
+            released[attribute] = released_attribute(attribute, rule, value, pseudonymise)
     return released, _released_key(key, rule_for("key", agreement, event_type), pseudonymise)
 
 
@@ -118,7 +120,12 @@ def id_pseudonym(event_id: str, pseudonymise: Pseudonymise) -> str:
     return pseudonymise(_ID_LABEL + event_id.encode())
 
 
-def _released(attribute: str, rule: ReleaseRule, value: str, pseudonymise: Pseudonymise) -> str:
+def released_attribute(attribute: str, rule: ReleaseRule, value: str, pseudonymise: Pseudonymise) -> str:
+    """What a rule other than ``drop`` releases of one attribute.
+
+    Raises:
+        CannotRelease: nothing.
+    """
     if attribute == "id" and rule.name == "pseudonym":
         return id_pseudonym(value, pseudonymise)
     try:

@@ -8,6 +8,7 @@ import fastavro
 
 from schemas import paths
 from schemas.avro_tree import NAMED, PRIMITIVES
+from schemas.cuts import Cut, Each, Fields, Nullable, Ruled, Whole
 from schemas.rules import CannotRelease, Pseudonymise, ReleaseRule, RuleDoesNotFit
 
 _OURS: Final = "lintas"  # attributes of schemas that begin so say something to the bus only
@@ -34,6 +35,7 @@ class Part(NamedTuple):
     type: Any  # the released type
     release: _Release
     default: Callable[[Any], Any]  # a default of the source to one of the released type, or _NO_DEFAULT
+    cut: Cut
 
 
 class Derivation:
@@ -91,7 +93,7 @@ class Derivation:
         if rule is None or rule.name == "drop":
             return None
         if rule.name == "keep":
-            return Part(self._whole(resolved), _as_it_is, lambda default: default)
+            return Part(self._whole(resolved), _as_it_is, lambda default: default, Whole())
         return self._scalar(resolved, path, rule)
 
     def _scalar(self, resolved: Mapping[str, Any], path: str, rule: ReleaseRule) -> Part | None:
@@ -107,7 +109,7 @@ class Derivation:
             except CannotRelease as error:
                 raise CannotRelease(str(error), path) from None
 
-        return Part(released_type, release, lambda _: _NO_DEFAULT)
+        return Part(released_type, release, lambda _: _NO_DEFAULT, Ruled(rule))
 
     def _union(self, branches: Sequence[Any], path: str, rule: ReleaseRule | None) -> Part | None:
         others = [branch for branch in branches if self._resolve(branch) != {"type": "null"}]
@@ -119,7 +121,7 @@ class Derivation:
             return None
         if rule is None or rule.name == "drop":
             return None
-        return Part([self._whole(branch) for branch in branches], _as_it_is, lambda default: default)
+        return Part([self._whole(branch) for branch in branches], _as_it_is, lambda default: default, Whole())
 
     def _inside(self, resolved: Mapping[str, Any], path: str, rule: ReleaseRule | None) -> Part | None:
         """A record, array or map of which rules name parts; ``rule`` holds for the parts that no rule names."""
@@ -143,6 +145,7 @@ class Derivation:
             {**_plain(array), "items": part.type},
             lambda value, pseudonymise: [release(item, pseudonymise) for item in value],
             lambda default: _NO_DEFAULT if default else [],
+            Each(part.cut),
         )
 
     def _values(self, mapping: Mapping[str, Any], path: str, rule: ReleaseRule | None) -> Part | None:
@@ -154,6 +157,7 @@ class Derivation:
             {**_plain(mapping), "values": part.type},
             lambda value, pseudonymise: {key: release(item, pseudonymise) for key, item in value.items()},
             lambda default: _NO_DEFAULT if default else {},
+            Each(part.cut),
         )
 
     def _record(self, record: Mapping[str, Any], path: str, rule: ReleaseRule | None) -> Part | None:
@@ -179,6 +183,7 @@ class Derivation:
             schema,
             lambda value, pseudonymise: {name: release(value[name], pseudonymise) for name, release in releases},
             lambda default: _reduced(default, parts),
+            Fields([(field["name"], part.cut) for field, part in parts]),
         )
 
     def _name_at(self, name: str, path: str) -> str:
@@ -238,6 +243,7 @@ def _nullable(part: Part, is_part: Sequence[bool]) -> Part:
         [part.type if here else "null" for here in is_part],
         lambda value, pseudonymise: None if value is None else release(value, pseudonymise),
         lambda default: None if default is None else reduce(default),
+        Nullable(part.cut),
     )
 
 

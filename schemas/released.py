@@ -29,7 +29,11 @@ def released_schema(source: Any, release: Mapping[str, ReleaseRule], *, name: st
 
 
 class Releaser:
-    """Releases payloads under one agreement; compiled once, pure."""
+    """Releases decoded payloads under one agreement; compiled once, pure.
+
+    Attributes:
+        cut: the same release for plans by field span.
+    """
 
     def __init__(self, source: Any, release: Mapping[str, ReleaseRule]) -> None:
         """``source`` is the schema as which events are read.
@@ -37,7 +41,9 @@ class Releaser:
         Raises:
             ReleaseProblems: with every problem.
         """
-        self._release = Derivation(source, release).released.release
+        released = Derivation(source, release).released
+        self._release = released.release
+        self.cut = released.cut
 
     def __call__(self, data: Mapping[str, Any], pseudonymise: Pseudonymise) -> dict[str, Any]:
         """What is released of a payload in which every field of the schema stands.

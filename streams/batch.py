@@ -1,4 +1,7 @@
-"""One batch of a lane, decided: outputs, audit entries and new positions, without any I/O."""
+"""One batch of a lane, decided: outputs, audit entries and new positions, without any I/O.
+
+Each input partition's events are decided by a ``Carrier``.
+"""
 
 import dataclasses
 import datetime as dt
@@ -7,13 +10,11 @@ from collections import defaultdict
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
-from lintas import names
-from schemas.model import Standing
-from schemas.wire.errors import MalformedEvent
-from streams import audit, dead_letters, evidence
-from streams.decide import AgreementPlan, Dead, Delivery, Event, EventTypePlan, Filtered, Plans, reason_of
-from streams.records import InputRecord, OutputRecord
-from streams.window import DuplicateWindow, identity
+from streams import audit, evidence
+from streams.carrier import Carrier
+from streams.decide import Plans
+from streams.record_format import RawBatch
+from streams.window import DuplicateWindow
 
 Partition = tuple[str, int]  # topic and number
 Slot = tuple[str, str, int]  # agreement, input topic and partition
@@ -33,14 +34,14 @@ class SetAside:
 
 
 class Batch:
-    """Events added one by one; what is to be written once all are in.
+    """Events added as they come; what is to be written once all are in.
 
     Attributes:
-        outputs: the records to write, by output partition, in order.
-        sources: which agreement of which input partition wrote to an output partition: whom a refusal concerns.
+        outputs: the contents of the records to write, by output partition, in order.
         decided: what was decided, by input partition.
         next_offsets: the position after the last event, by input partition.
         first_offsets: the offset of the first event, by input partition.
+        events: how many were added.
     """
 
     def __init__(
@@ -55,110 +56,57 @@ class Batch:
         self.id = secrets.token_hex(16)
         self.seed = evidence.new_seed()
         self.at = at
-        self.outputs: MutableMapping[Partition, list[OutputRecord]] = defaultdict(list)
-        self.sources: MutableMapping[Partition, set[Slot]] = defaultdict(set)
+        self.outputs: MutableMapping[Partition, list[bytes]] = defaultdict(list)
         self.decided: dict[Partition, audit.PartitionDecisions] = {}
         self.next_offsets: dict[Partition, int] = {}
         self.first_offsets: dict[Partition, int] = {}
+        self.events = 0
         self._plans = plans
-        self._windows = windows
         self._aside = aside
+        self._windows = windows
+        self._carriers: dict[Partition, Carrier] = {}
 
-    def add(self, record: InputRecord) -> None:
-        """Decide one record; those of a partition come in order."""
-        partition = (record.topic, record.partition)
-        plan = self._plans.by_topic[record.topic]
-        entries = self.decided.get(partition)
-        if entries is None:
-            entries = self.decided[partition] = audit.PartitionDecisions(
-                plan.event_type,
-                record.topic,
-                record.partition,
-                [
-                    (agreement.agreement.agreement, standing)
-                    for agreement, standing in zip(plan.agreements, plan.standings(self.at), strict=True)
-                ],
+    def add(self, topic: str, partition: int, raw: RawBatch, most: int) -> None:
+        """Decide up to ``most`` records of a record batch; those of a partition come in order.
+
+        Raises:
+            CorruptRecordException: a record goes on beyond the batch.
+        """
+        place = (topic, partition)
+        carrier = self._carriers.get(place)
+        if carrier is None:
+            carrier = self._carriers[place] = Carrier(
+                self._plans.by_topic[topic],
+                partition,
+                self._windows[place],
+                {slot[0]: why.reason for slot, why in self._aside.items() if slot[1:] == place},
+                self.outputs,
+                seed=self.seed,
+                at=self.at,
+                catalogue=self._plans.digest,
             )
-            self.first_offsets[partition] = record.offset
-        self.next_offsets[partition] = record.offset + 1
-        entries.events.append(self._decide(record, plan, entries, self._windows[partition]))
+            self.decided[place] = carrier.decided
+        offsets = carrier.decided.offsets
+        before = len(offsets)
+        carrier.take(raw, most)
+        if len(offsets) > before:
+            self.first_offsets.setdefault(place, offsets[0])
+            self.next_offsets[place] = offsets[-1] + 1
+            self.events += len(offsets) - before
 
-    def _decide(
-        self,
-        record: InputRecord,
-        plan: EventTypePlan,
-        entries: audit.PartitionDecisions,
-        window: DuplicateWindow,
-    ) -> dict[str, Any]:
-        seed = evidence.event_seed(self.seed, record.topic, record.partition, record.offset)
-        payload_in = evidence.commitment(evidence.salt_in(seed), record.key, record.headers, record.value)
-        try:
-            event = plan.read(record)
-        except MalformedEvent as error:
-            window.add_malformed(record.offset)
-            letter = dead_letters.quarantined(record, plan, error, catalogue=self._plans.digest, at=self.at)
-            self.outputs[letter.topic, letter.partition].append(letter)
-            return self._entry(record, "quarantined", payload_in, problem=reason_of(error))
-        if window.is_repeat(record.offset, record.timestamp_ms, identity(event.envelope.source, event.envelope.id)):
-            return self._entry(record, "duplicate", payload_in)
-        filtered, decisions = [], []
-        for index, (agreement, (_, standing)) in enumerate(zip(plan.agreements, entries.agreements, strict=True)):
-            if standing is not Standing.IN_FORCE:
-                continue
-            decision = self._serve(record, event, agreement, seed)
-            if decision is None:
-                filtered.append(index)
-            else:
-                decisions.append({"agreement": index, **decision})
-        return self._entry(
-            record,
-            "routed",
-            payload_in,
-            filtered=audit.bitmap(filtered, len(plan.agreements)),
-            decisions=decisions,
-        )
-
-    def _serve(self, record: InputRecord, event: Event, plan: AgreementPlan, seed: bytes) -> dict[str, Any] | None:
-        """The audit entry of one agreement's decision; None if the event is not the consumer's."""
-        agreement = plan.agreement.agreement
-        slot = (agreement, record.topic, record.partition)
-        decision = plan.decide(event)
-        if isinstance(decision, Filtered):
-            return None
-        if (aside := self._aside.get(slot)) is not None:
-            return {"outcome": "waiting", "problem": aside.reason}
-        if isinstance(decision, Dead):
-            letter = dead_letters.dead_letter(record, plan, decision, catalogue=self._plans.digest, at=self.at)
-            self._write(letter, slot)
-            return {"outcome": "dead", "problem": decision.reason}
-        salt = evidence.salt_out(seed, agreement)
-        self._write(_inbox_record(plan, decision, salt), slot)
-        return {
-            "outcome": "delivered",
-            "partition": decision.partition,
-            "payload_out": evidence.commitment(salt, decision.key, decision.headers, decision.value),
-        }
-
-    def _write(self, output: OutputRecord, slot: Slot) -> None:
-        self.outputs[output.topic, output.partition].append(output)
-        self.sources[output.topic, output.partition].add(slot)
-
-    @staticmethod
-    def _entry(record: InputRecord, outcome: str, payload_in: bytes, **more: Any) -> dict[str, Any]:
-        return audit.event_decision(
-            offset=record.offset,
-            published_ms=record.timestamp_ms,
-            outcome=outcome,
-            payload_in=payload_in,
-            **more,
-        )
-
-
-def _inbox_record(plan: AgreementPlan, delivery: Delivery, salt: bytes) -> OutputRecord:
-    return OutputRecord(
-        plan.inbox,
-        delivery.partition,
-        delivery.key,
-        delivery.value,
-        [*delivery.headers, (names.HEADER_SALT, salt)],
-    )
+    def sources(self) -> Mapping[Partition, set[Slot]]:
+        """Which agreement of which input partition wrote to an output partition: whom a refusal concerns."""
+        found: dict[Partition, set[Slot]] = defaultdict(set)
+        plans = {plan.agreement.agreement: plan for one in self._plans.by_topic.values() for plan in one.agreements}
+        decided = audit.Decided(self.id, 0, 0, "", self._plans.digest, self.at)
+        for record in audit.read_records(audit.AuditWriter(0).records(decided, list(self.decided.values()))):
+            for part in record["partitions"]:
+                for event in part["events"]:
+                    for decision in event["decisions"]:
+                        name = part["agreements"][decision["agreement"]]["agreement"]
+                        slot = (name, part["topic"], part["partition"])
+                        if decision["outcome"] == "delivered":
+                            found[plans[name].inbox, decision["partition"]].add(slot)
+                        elif decision["outcome"] == "dead":
+                            found[plans[name].dead, 0].add(slot)
+        return found

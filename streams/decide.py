@@ -1,10 +1,11 @@
 """What the bus does with one event: pure decisions, compiled once for each catalogue (DESIGN section 3)."""
 
+import contextlib
 import dataclasses
 import datetime as dt
 import enum
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from lintas import names
 from schemas import pseudonyms
@@ -15,12 +16,18 @@ from schemas.pseudonyms import PseudonymKeys
 from schemas.released import Releaser
 from schemas.rules import CannotRelease
 from schemas.snapshot import PublishedAgreement, PublishedEventType, Snapshot
+from schemas.span_places import Unsuited
 from schemas.wire import envelope as envelopes
 from schemas.wire import framing, json_data
 from schemas.wire.codec import Codec
 from schemas.wire.envelope import Envelope
 from schemas.wire.errors import MalformedData, MalformedEnvelope, MalformedEvent, Problem, UnknownSchema
+from streams.envelope_shapes import Attributes, Layout, Match, layout_of, shape_of
 from streams.records import InputRecord
+from streams.span_plans import Reading, Terms
+
+MOST_SHAPES: Final = 16  # of headers, for one event type
+MOST_SOURCES: Final = 10_000
 
 
 class Stage(enum.StrEnum):
@@ -95,6 +102,18 @@ class AgreementPlan:
         self._released_id = published.released.id
         self._pseudonymise = keys.for_consumer(agreement.consumer, consumer.pseudonym_key, agreement.pseudonym_domain)
         self._partition_key = keys.partition_key(agreement.consumer)
+        self.terms = Terms(
+            agreement,
+            self._event_type,
+            channel=self._channel,
+            when=self._when,
+            require=tuple(self._require.values()),
+            cut=self._releaser.cut,
+            released_id=published.released.id,
+            pseudonymise=self._pseudonymise,
+            partition_key=self._partition_key,
+            partitions=consumer.inbox_partitions,
+        )
 
     def concerns(self, event: Event) -> bool:
         """Whether `when` holds; for a correction, whether it holds after or held before.
@@ -166,11 +185,50 @@ class EventTypePlan:
         self.agreements: Sequence[AgreementPlan] = [
             AgreementPlan(snapshot, agreement, keys) for agreement in snapshot.agreements_on(contract.event_type)
         ]
+        self._contract = contract
         self._subject = contract.subject
         self._publishers = {names.source_of(system): system for system in contract.publishers}
         self._codecs = {schema.id: Codec(schema.schema) for schema in published.schemas}
         self._current = Codec(published.current.schema)
         self._current_id = published.current.id
+        self.readings = self._readings()
+        self._sources: set[bytes] = set()  # as they were met in well-formed events
+        self._shapes: list[Match] = []
+        self._layouts: set[Layout] = set()
+
+    def _readings(self) -> Mapping[bytes, Reading]:
+        """What reads events by field span, by the first bytes of their values; not every schema has it."""
+        terms = [plan.terms if plan.terms.are_usual else None for plan in self.agreements]
+        readings = {}
+        for schema_id, codec in self._codecs.items():
+            with contextlib.suppress(Unsuited):
+                readings[framing.frame(schema_id, b"")] = Reading(codec.type, self._current.type, self._contract, terms)
+        return readings
+
+    def attributes_of(self, data: bytes, start: int, end: int) -> Attributes | None:
+        """The attributes of an event whose headers, at ``start`` to ``end`` of a record batch, have a known shape."""
+        for number, match in enumerate(self._shapes):
+            found = match(data, start, end)
+            if found is not None:
+                if number:
+                    self._shapes.insert(0, self._shapes.pop(number))
+                return found if found[0] in self._sources else None
+        return None
+
+    def learn(self, record: InputRecord) -> None:
+        """Remember how the headers of a well-formed event looked."""
+        headers = dict(record.headers)
+        if headers.get("content-type", b"").lower().startswith(b"application/cloudevents"):
+            return
+        source = headers["ce_source"]
+        if source not in self._sources:
+            if len(self._sources) >= MOST_SOURCES:
+                self._sources.clear()
+            self._sources.add(source)
+        layout = layout_of(record.headers)
+        if layout is not None and layout not in self._layouts and len(self._layouts) < MOST_SHAPES:
+            self._layouts.add(layout)
+            self._shapes.append(shape_of(layout))
 
     def standings(self, at: dt.datetime) -> list[Standing]:
         """Whether each agreement is in force at ``at``, in the agreements' order."""

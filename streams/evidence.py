@@ -1,19 +1,24 @@
 """Salted commitments: what lets a delivery be proven later without the log telling anything by itself.
 
-Each batch has one random seed, kept in ``audit.salts``. From it follow, one way, a seed for each event, and from that a
-salt for the payload in and one for each payload out. A recipient gets its own salt only (header ``lintas-salt``), which
-opens the commitment to what it received and nothing else. Erasing one event replaces the batch's seed by the event
-seeds of the others.
+Each batch has one random seed, kept in ``audit.salts``. From it follow, one way, the salts of each input partition: one
+for every commitment of its audit entries, in their order. A recipient gets its own salt only (header ``lintas-salt``),
+which opens the commitment to what it received and nothing else. Erasing one event replaces the batch's seed by the
+salts of the others.
 """
 
-import hmac
+import hashlib
 import secrets
-import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from lintas import names
+from streams.record_format import content
 
-SALT_BYTES = 32
+SALT_BYTES: Final = 32
+LABEL: Final = b"lintas.record.v1"
+_SALTS_LABEL: Final = b"lintas.salts.v1"
+_AT_ONCE: Final = 64  # salts that are derived together
+
 Headers = Sequence[tuple[str, bytes | None]]
 
 
@@ -22,39 +27,27 @@ def new_seed() -> bytes:
     return secrets.token_bytes(SALT_BYTES)
 
 
-def event_seed(seed: bytes, topic: str, partition: int, offset: int) -> bytes:
-    """The seed of one event of the batch, by where it was published."""
-    return _derive(seed, f"event\0{topic}\0{partition}\0{offset}".encode())
+def salts(seed: bytes, topic: str, partition: int) -> Iterator[bytes]:
+    """The salts of one input partition in a batch, without end.
 
-
-def salt_in(event: bytes) -> bytes:
-    """The salt of the commitment to an event as published."""
-    return _derive(event, b"in")
-
-
-def salt_out(event: bytes, agreement: str) -> bytes:
-    """The salt of the commitment to what one agreement delivered of an event."""
-    return _derive(event, b"out\0" + agreement.encode())
+    Salt ``k`` is bytes 32 j to 32 j + 31, with j = k mod 64, of SHAKE-256(label, seed, k div 64 as 4 bytes big-endian,
+    partition as 4 bytes big-endian, topic).
+    """
+    block = 0
+    while True:
+        place = block.to_bytes(4, "big") + partition.to_bytes(4, "big") + topic.encode()
+        derived = hashlib.shake_256(_SALTS_LABEL + seed + place).digest(SALT_BYTES * _AT_ONCE)
+        for start in range(0, SALT_BYTES * _AT_ONCE, SALT_BYTES):
+            yield derived[start : start + SALT_BYTES]
+        block += 1
 
 
 def commitment(salt: bytes, key: bytes | None, headers: Headers, value: bytes | None) -> bytes:
-    """HMAC-SHA256 over a record as it travels: key, headers in their order without ``lintas-salt``, value.
-
-    Each part is preceded by its length as 4 bytes, big-endian; an absent one by FF FF FF FF. The number of headers
-    stands before them. (docs/reference/evidence.md)
-    """
+    """The commitment to a record as it travels: key, value and headers in their order without ``lintas-salt``."""
     kept = [(name, value) for name, value in headers if name != names.HEADER_SALT]
-    parts = [b"lintas.record.v1", _part(key), struct.pack(">I", len(kept))]
-    for name, content in kept:
-        parts.append(_part(name.encode()))
-        parts.append(_part(content))
-    parts.append(_part(value))
-    return hmac.digest(salt, b"".join(parts), "sha256")
+    return commitment_to(salt, content(key, value, kept))
 
 
-def _part(value: bytes | None) -> bytes:
-    return b"\xff\xff\xff\xff" if value is None else struct.pack(">I", len(value)) + value
-
-
-def _derive(key: bytes, label: bytes) -> bytes:
-    return hmac.digest(key, b"lintas.salt.v1\0" + label, "sha256")
+def commitment_to(salt: bytes, record: bytes) -> bytes:
+    """SHA-256 over label, salt and the record's content as Kafka's record format v2 writes it."""
+    return hashlib.sha256(LABEL + salt + record).digest()

@@ -6,6 +6,7 @@ away, a new one is initialised (which fences whatever is still on its way), and 
 """
 
 import asyncio
+import collections
 import contextlib
 import dataclasses
 import json
@@ -18,7 +19,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
-from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
+from aiokafka.structs import OffsetAndMetadata
 from mode import Service
 
 from lintas import names
@@ -29,14 +30,16 @@ from streams.audit import AuditWriter, Decided
 from streams.batch import Batch, Partition, SetAside, Slot
 from streams.decide import Plans
 from streams.positions import committed_positions, fill_windows, stop_quietly
-from streams.producer import AnswerLost, OnceProducer, Refused
-from streams.records import InputRecord
+from streams.producer import BATCH_BYTES, AnswerLost, OnceProducer, Refused
+from streams.raw_fetch import start_raw
+from streams.record_format import RawBatch, content, filled_batches
 from streams.status import LaneReport, aside_record, now, read_status
 from streams.window import DuplicateWindow
 
 log = logging.getLogger(__name__)
 
-YIELD_EVERY: Final = 100  # events decided between two chances for heartbeats
+YIELD_EVERY: Final = 500  # events decided between two chances for heartbeats
+FETCH_BYTES: Final = 4 * 1024 * 1024  # of one partition at once
 STOP_SECONDS: Final = 10.0
 BACKOFF_SECONDS: Final = 0.05
 BACKOFF_STEPS: Final = 5
@@ -79,6 +82,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
         self._positions: dict[Partition, int] = {}
         self._committed_at: dict[Partition, float] = {}
         self._aside: dict[Slot, SetAside] = {}
+        self._waiting: collections.deque[tuple[Partition, RawBatch]] = collections.deque()  # read, not yet decided
 
     @property
     def label(self) -> str:
@@ -159,9 +163,11 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
             isolation_level="read_committed",
             auto_offset_reset="none",
             request_timeout_ms=15_000,
-            max_partition_fetch_bytes=4 * 1024 * 1024,
+            max_partition_fetch_bytes=FETCH_BYTES,
+            fetch_max_bytes=4 * FETCH_BYTES,
         )
-        await self._consumer.start()
+        await start_raw(self._consumer)
+        self._waiting.clear()
         self._windows.clear()
         self._positions.clear()
         self._committed_at.clear()
@@ -199,6 +205,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
             self._windows[partition] = window
             self._positions[partition] = committed[partition].offset
             self._committed_at[partition] = -math.inf  # when the owner before committed it is not known
+        self._waiting.clear()
         consumer.assign([TopicPartition(*partition) for partition in mine])
         await fill_windows(
             consumer,
@@ -224,11 +231,9 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
         await self._transact_status([report.as_record()])
 
     async def _transact_status(self, records: Iterable[tuple[bytes, bytes]]) -> None:
-        producer = self._require_producer()
-        batch = producer.new_batch()
-        for key, value in records:
-            batch.append(timestamp=None, key=key, value=value, headers=[])
-        await producer.transact({TopicPartition(names.LANES_STATUS, 0): [batch]}, {}, names.LANES_OFFSETS_GROUP)
+        batches = filled_batches([content(key, value, []) for key, value in records], BATCH_BYTES)
+        status = TopicPartition(names.LANES_STATUS, 0)
+        await self._require_producer().transact({status: batches}, {}, names.LANES_OFFSETS_GROUP)
 
     # Running: read, decide, commit.
 
@@ -240,37 +245,35 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
             if not self._positions:
                 await self._pause(self._settings.batch_wait_seconds)
                 continue
-            try:
-                read = await consumer.getmany(
-                    timeout_ms=int(self._settings.batch_wait_seconds * 1000),
-                    max_records=self._settings.batch_events,
-                )
-            except UnicodeDecodeError as error:
-                places = {str(at): self._positions[at] for at in self._positions}
-                raise LaneStopped(
-                    lane=self.number,
-                    reason=f"a record at or behind one of {places} has a header name that is not UTF-8",
-                    remedy="delete the record with Kafka's tools, then `lintas lanes restore --skip-deleted`.",
-                ) from error
-            except OffsetOutOfRangeError as error:
-                raise LaneStopped(
-                    lane=self.number,
-                    reason=f"events were deleted before the lane could read them ({error})",
-                    remedy="`lintas lanes restore --all --skip-deleted` goes on behind them; lengthen the retention.",
-                ) from error
-            if read:
-                await self._carry(plans, read)
+            if self._waiting or await self._read_on(consumer, self._settings.batch_wait_seconds):
+                await self._carry(plans, consumer)
             await self._recommit_idle()
 
-    async def _carry(self, plans: Plans, read: Mapping[TopicPartition, list[ConsumerRecord]]) -> None:
+    async def _read_on(self, consumer: AIOKafkaConsumer, seconds: float) -> bool:
+        """Take what has been fetched, or what comes in so many seconds; whether there is anything."""
+        try:
+            read = await consumer.getmany(timeout_ms=int(seconds * 1000))
+        except OffsetOutOfRangeError as error:
+            raise LaneStopped(
+                lane=self.number,
+                reason=f"events were deleted before the lane could read them ({error})",
+                remedy="`lintas lanes restore --all --skip-deleted` goes on behind them; lengthen the retention.",
+            ) from error
+        for partition, raws in read.items():
+            self._waiting.extend(((partition.topic, partition.partition), raw) for raw in raws)
+        return bool(self._waiting)
+
+    async def _carry(self, plans: Plans, consumer: AIOKafkaConsumer) -> None:
         batch = Batch(plans, self._windows, self._aside, at=now())
-        count = 0
-        for records in read.values():
-            for record in records:
-                batch.add(_input_record(record))
-                count += 1
-                if count % YIELD_EVERY == 0:
-                    await asyncio.sleep(0)
+        most = self._settings.batch_events
+        while batch.events < most and (self._waiting or await self._read_on(consumer, 0)):
+            partition, raw = self._waiting[0]
+            batch.add(*partition, raw, min(most - batch.events, YIELD_EVERY))
+            if not raw.left:
+                self._waiting.popleft()
+            await asyncio.sleep(0)
+        if not batch.events:
+            return
         try:
             await self._commit(plans, batch)
         except Refused as refused:
@@ -281,23 +284,18 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
         self._committed_at.update(dict.fromkeys(batch.next_offsets, time.monotonic()))
 
     async def _commit(self, plans: Plans, batch: Batch) -> None:
-        producer = self._require_producer()
-        outputs = {
-            TopicPartition(*partition): _filled(
-                producer, ((record.key, record.value, record.headers) for record in records)
-            )
-            for partition, records in batch.outputs.items()
-        }
         place = self.number % AUDIT_PARTITIONS
         key = f"lane-{self.number}".encode()
         decided = Decided(batch.id, self._duties.generation, self.number, self._duties.worker, plans.digest, batch.at)
         audit = AuditWriter(plans.snapshot.audit_schema.id).records(decided, list(batch.decided.values()))
-        outputs[TopicPartition(names.AUDIT_DECISIONS, place)] = _filled(producer, ((key, value, []) for value in audit))
-        outputs[TopicPartition(names.AUDIT_SALTS, place)] = _filled(
-            producer, [(batch.id.encode(), json.dumps({"seed": batch.seed.hex()}).encode(), [])]
-        )
-        await producer.transact(
-            outputs,
+        seed = json.dumps({"seed": batch.seed.hex()}).encode()
+        contents = {
+            **batch.outputs,
+            (names.AUDIT_DECISIONS, place): [content(key, value, []) for value in audit],
+            (names.AUDIT_SALTS, place): [content(batch.id.encode(), seed, [])],
+        }
+        await self._require_producer().transact(
+            {TopicPartition(*to): filled_batches(records, BATCH_BYTES) for to, records in contents.items() if records},
             {
                 TopicPartition(*partition): OffsetAndMetadata(offset, self._windows[partition].metadata(offset))
                 for partition, offset in batch.next_offsets.items()
@@ -308,9 +306,10 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
     async def _set_aside(self, batch: Batch, refused: Refused) -> None:
         """A consumer's topics do not take its events: its events wait from here, everybody else goes on."""
         records = []
+        sources_of = batch.sources()
         for (topic, number), reason in refused.reasons.items():
             slots: set[Slot] = set()
-            for output, sources in batch.sources.items():
+            for output, sources in sources_of.items():
                 if output[0] == topic and number in (None, output[1]):
                     slots |= sources
             if not slots:
@@ -363,27 +362,3 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
     def _require_consumer(self) -> AIOKafkaConsumer:
         assert self._consumer is not None, "the lane is not owned"
         return self._consumer
-
-
-def _input_record(record: ConsumerRecord) -> InputRecord:
-    return InputRecord(
-        record.topic,
-        record.partition,
-        record.offset,
-        record.timestamp,
-        record.key,
-        record.value,
-        record.headers,
-    )
-
-
-def _filled(
-    producer: OnceProducer, records: Iterable[tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]]
-) -> list[Any]:
-    """Record batches holding ``records`` in order, each below the topics' limit."""
-    batches = [producer.new_batch()]
-    for key, value, headers in records:
-        if batches[-1].append(timestamp=None, key=key, value=value, headers=headers) is None:
-            batches.append(producer.new_batch())
-            batches[-1].append(timestamp=None, key=key, value=value, headers=headers)
-    return batches

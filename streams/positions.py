@@ -7,13 +7,14 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import CoordinatorNotAvailableError
-from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
+from aiokafka.structs import OffsetAndMetadata
 
 from lintas import names
 from lintas.errors import OffsetLost
 from schemas.wire.envelope import parse
 from schemas.wire.errors import MalformedEvent
 from streams.batch import Partition
+from streams.records import InputRecord
 from streams.window import DuplicateWindow, identity
 
 POLL_MS = 200
@@ -62,7 +63,7 @@ async def fill_windows(
     Leaves the consumer somewhere: seek every partition to its position afterwards.
 
     Args:
-        consumer: with every partition of ``positions`` assigned.
+        consumer: of raw batches (``raw_fetch``), with every partition of ``positions`` assigned.
         windows: to be filled, by partition; empty but for what ``restore`` knew.
         positions: of every assigned partition.
         records: how far a window reaches back.
@@ -83,9 +84,10 @@ async def fill_windows(
     while pending and not closing.is_set():
         for partition, read in (await consumer.getmany(timeout_ms=POLL_MS)).items():
             window = windows[partition.topic, partition.partition]
-            for record in read:
-                if record.offset < wanted[partition]:
-                    _refill(window, record)
+            for batch in read:
+                for record in batch.records(partition.topic, partition.partition):
+                    if record.offset < wanted[partition]:
+                        _refill(window, record)
         for partition in list(pending):
             if await consumer.position(partition) >= wanted[partition]:
                 pending.discard(partition)
@@ -103,11 +105,11 @@ async def stop_quietly(consumer: AIOKafkaConsumer) -> None:
         task.exception()  # known: whatever it was, the consumer is let go
 
 
-def _refill(window: DuplicateWindow, record: ConsumerRecord) -> None:
+def _refill(window: DuplicateWindow, record: InputRecord) -> None:
     if window.is_malformed(record.offset):
         return
     try:
         envelope = parse(record.headers, record.value)
     except MalformedEvent:
         return  # malformed long ago, and out of reach of the committed position's metadata
-    window.is_repeat(record.offset, record.timestamp, identity(envelope.source, envelope.id))
+    window.is_repeat(record.offset, record.timestamp_ms, identity(envelope.source.encode(), envelope.id.encode()))

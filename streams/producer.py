@@ -36,6 +36,9 @@ from aiokafka.protocol.transaction import (
 )
 from aiokafka.structs import OffsetAndMetadata
 
+from streams.record_format import FilledBatch
+
+BATCH_BYTES = 480 * 1024  # of a record batch before it is compressed: below every topic's limit
 SENT_ONCE = (
     ProduceRequest,
     AddPartitionsToTxnRequest,
@@ -133,10 +136,8 @@ class OnceProducer:
         transactional_id: str,
         client_id: str,
         transaction_timeout_seconds: float,
-        compression: str | None = "lz4",
-        batch_bytes: int = 512 * 1024,
     ) -> None:
-        """``options`` are connection arguments for aiokafka; ``batch_bytes`` is below every topic's record limit."""
+        """``options`` are connection arguments for aiokafka."""
         self._deadline_seconds = 0.8 * transaction_timeout_seconds
         self._producer = AIOKafkaProducer(
             **options,
@@ -145,8 +146,6 @@ class OnceProducer:
             transaction_timeout_ms=int(transaction_timeout_seconds * 1000),
             request_timeout_ms=REQUEST_TIMEOUT_MS,
             retry_backoff_ms=RETRY_BACKOFF_MS,
-            compression_type=compression,
-            max_batch_size=batch_bytes,
         )
         old = self._producer._sender
         self._sender = self._producer._sender = _OnceSender(
@@ -194,10 +193,6 @@ class OnceProducer:
     def _state(self) -> TransactionState:
         return self._producer._txn_manager.state
 
-    def new_batch(self) -> Any:
-        """An empty record batch to be filled for one output partition."""
-        return self._producer.create_batch()
-
     async def partitions_for(self, topic: str) -> set[int]:
         """The partitions of a topic, from metadata that may be some minutes old.
 
@@ -208,13 +203,13 @@ class OnceProducer:
 
     async def transact(
         self,
-        outputs: Mapping[TopicPartition, Sequence[Any]],
+        outputs: Mapping[TopicPartition, Sequence[FilledBatch]],
         offsets: Mapping[TopicPartition, OffsetAndMetadata],
         group: str,
     ) -> None:
         """Write record batches and consumed positions in one transaction.
 
-        ``outputs`` holds filled batches (``new_batch``) in order, by output partition.
+        ``outputs`` holds filled batches in order, by output partition.
 
         Raises:
             Refused: a broker will not take records for some topic; the transaction did not happen.
@@ -244,8 +239,8 @@ class OnceProducer:
             return set()
         return {topic for topic in topics if not client.cluster.partitions_for_topic(topic)}
 
-    async def _write(self, outputs: Mapping[TopicPartition, Sequence[Any]]) -> None:
-        async def write(partition: TopicPartition, batches: Sequence[Any]) -> None:
+    async def _write(self, outputs: Mapping[TopicPartition, Sequence[FilledBatch]]) -> None:
+        async def write(partition: TopicPartition, batches: Sequence[FilledBatch]) -> None:
             for batch in batches:
                 await (await self._producer.send_batch(batch, partition.topic, partition=partition.partition))
 

@@ -1,17 +1,18 @@
 """The duplicate window: what makes a publisher's repeat of (source, id) harmless."""
 
 import base64
-import collections
 import hashlib
 import zlib
 from typing import Final
 
 _FORMAT: Final = "m1"
+_LONGEST: Final = 120  # bytes of an identity that is kept as it is
 
 
-def identity(source: str, event_id: str) -> bytes:
-    """What two publications of one event share."""
-    return hashlib.blake2b(f"{len(source)}:{source}{event_id}".encode(), digest_size=16).digest()
+def identity(source: bytes, event_id: bytes) -> bytes:
+    """What two publications of one event share; no attribute holds the byte between the two."""
+    whole = source + b"\0" + event_id
+    return whole if len(whole) <= _LONGEST else hashlib.blake2b(whole, digest_size=16).digest()
 
 
 class DuplicateWindow:
@@ -26,17 +27,19 @@ class DuplicateWindow:
 
     def __init__(self, *, records: int, seconds: float) -> None:
         self._records = records
+        self._most = records + records // 2 + 1  # those out of reach are forgotten together
         self._ms = int(seconds * 1000)
-        self._seen: dict[bytes, tuple[int, int]] = {}
-        self._order: collections.deque[tuple[int, bytes]] = collections.deque()
+        self._seen: dict[bytes, tuple[int, int]] = {}  # offset and time by identity, in the order of the offsets
         self._malformed: dict[int, None] = {}  # ordered
 
     def is_repeat(self, offset: int, timestamp_ms: int, event: bytes) -> bool:
         """Add a well-formed event and say whether it repeats one of the window; offsets must grow."""
-        self._forget_before(offset - self._records)
-        before = self._seen.get(event)
-        self._seen[event] = (offset, timestamp_ms)
-        self._order.append((offset, event))
+        seen = self._seen
+        before = seen.pop(event, None)  # so that it stands at the end again
+        seen[event] = (offset, timestamp_ms)
+        if len(seen) > self._most:
+            first = offset - self._records
+            self._seen = {known: place for known, place in seen.items() if place[0] >= first}
         return before is not None and offset - before[0] <= self._records and timestamp_ms - before[1] <= self._ms
 
     def add_malformed(self, offset: int) -> None:
@@ -78,9 +81,3 @@ class DuplicateWindow:
             low = bits & -bits
             self._malformed[first + low.bit_length() - 1] = None
             bits ^= low
-
-    def _forget_before(self, offset: int) -> None:
-        while self._order and self._order[0][0] < offset:
-            old, event = self._order.popleft()
-            if self._seen[event][0] == old:
-                del self._seen[event]

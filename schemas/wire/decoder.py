@@ -17,6 +17,7 @@ from .identifiers import CHECKS
 from .logical_types import Unsound, reader_of
 from .scalars import Unreadable
 from .types import DEEPEST, Array, Enum, Map, Record, Scalar, Type, Union, least_bytes
+from .varint import BadNumber, read_varint
 
 _DEEPEST_CODE: Final = 8  # levels of blocks before the next type gets a function of its own
 
@@ -35,10 +36,7 @@ def decoder_of(of: Type, *, strict: bool) -> Callable[[bytes], Any]:
     It raises ``Fault`` where the bytes are not of the schema's shape, and, if ``strict``, ``Unsound`` where a logical
     type forbids a value.
     """
-    code = _Code(strict=strict)
-    root = code.function_of(of)
-    exec(compile(code.text(), "<avro decoder>", "exec"), code.env)  # noqa: S102  of names checked in types.py only
-    read: Callable[[bytes, int, int, int], tuple[Any, int]] = code.env[root]
+    read = reading_of(of, strict=strict)
 
     def decode(body: bytes) -> Any:
         size = len(body)
@@ -50,6 +48,15 @@ def decoder_of(of: Type, *, strict: bool) -> Callable[[bytes], Any]:
     return decode
 
 
+def reading_of(of: Type, *, strict: bool) -> Callable[[bytes, int, int, int], tuple[Any, int]]:
+    """The function that reads a value somewhere in bytes: (bytes, position, end, 0) to (value, position behind it)."""
+    code = _Code(strict=strict)
+    root = code.function_of(of)
+    exec(compile(code.text(), "<avro decoder>", "exec"), code.env)  # noqa: S102  of names checked in types.py only
+    read: Callable[[bytes, int, int, int], tuple[Any, int]] = code.env[root]
+    return read
+
+
 class _Code:
     """The generated source. In it d is the bytes, p the position, n the end, w the place in the schema, z a number."""
 
@@ -57,9 +64,9 @@ class _Code:
         self.env: dict[str, Any] = {
             "Fault": Fault,
             "Unsound": Unsound,
-            "FAULTS": (Fault, IndexError, UnicodeDecodeError),
+            "FAULTS": (Fault, BadNumber, IndexError, UnicodeDecodeError),
             "located": _located,
-            "varint": _varint,
+            "varint": read_varint,
             "float_at": struct.Struct("<f").unpack_from,
             "double_at": struct.Struct("<d").unpack_from,
         }
@@ -204,28 +211,11 @@ def _located(where: str, fault: Exception) -> Fault:
         below = fault.problem.path
         joint = "." if where and below and below[0] not in "[{" else ""
         return Fault(fault.problem.rule, fault.problem.message, f"{where}{joint}{below}")
+    if isinstance(fault, BadNumber):
+        return Fault(fault.rule, str(fault), where)
     if isinstance(fault, UnicodeDecodeError):
         return Fault("utf-8", "is not UTF-8", where)
     return Fault("truncated", "goes on beyond the bytes", where)
-
-
-def _varint(data: bytes, at: int, bits: int) -> tuple[int, int]:
-    """A number of more than one byte, not yet zigzag-decoded, and the position after it."""
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:  # noqa: PLR2004  the continuation bit
-            break
-        shift += 7
-        if shift > bits:
-            raise Fault("varint", f"is a number longer than {bits} bits take")
-    if byte == 0:
-        raise Fault("varint", "is a number written longer than it needs to be")
-    if value >> bits:
-        raise Fault("range", f"is a number beyond {bits} bits")
-    return value, at
 
 
 def _lenient(read: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from .errors import Problem
 from .identifiers import CHECKS
 from .types import Scalar
+from .varint import zigzag
 
 Problems = Sequence[Problem]
 FINE: Final[Problems] = ()
@@ -54,12 +55,8 @@ def mismatch(value: Any, expected: str) -> Problems:
 
 
 def write_varint(out: bytearray, value: int) -> None:
-    """Add a zigzag number (Avro 1.12, "Primitive Types")."""
-    rest = value << 1 if value >= 0 else (-value << 1) - 1
-    while rest > 0x7F:  # noqa: PLR2004  seven bits a byte
-        out.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    out.append(rest)
+    """Add a zigzag number."""
+    out += zigzag(value)
 
 
 def scalar(of: Scalar) -> Encode:

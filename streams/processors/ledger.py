@@ -29,7 +29,8 @@ from lintas.errors import OwnershipLost, TableLost
 from lintas.settings import Settings
 from streams.processors.counting import Computed, Registration, Tally, registration
 from streams.processors.faust_parts import OwnedTable
-from streams.producer import OnceProducer
+from streams.producer import BATCH_BYTES, OnceProducer
+from streams.record_format import content, filled_batches
 
 log = logging.getLogger(__name__)
 
@@ -163,7 +164,10 @@ class Ledger(Service):  # type: ignore[misc]  # mode ships no types
             partition, written = await self._event(counts, at)
             outputs[partition].append(written)
         await self._producer.transact(
-            {partition: _filled(self._producer, records) for partition, records in outputs.items()},
+            {
+                partition: filled_batches([content(*record) for record in records], BATCH_BYTES)
+                for partition, records in outputs.items()
+            },
             {
                 TopicPartition(self._inbox, number): OffsetAndMetadata(offset, "")
                 for number, offset in positions.items()
@@ -246,13 +250,3 @@ def _json(value: Any) -> bytes | None:
 
 def _value(text: bytes | None) -> Any:
     return None if text is None else json.loads(text)
-
-
-def _filled(producer: OnceProducer, records: Iterable[_Record]) -> list[Any]:
-    """Record batches with the records in order."""
-    batches = [producer.new_batch()]
-    for key, value, headers in records:
-        if batches[-1].append(timestamp=None, key=key, value=value, headers=headers) is None:
-            batches.append(producer.new_batch())
-            batches[-1].append(timestamp=None, key=key, value=value, headers=headers)
-    return batches

@@ -9,28 +9,32 @@ from hypothesis import strategies as st
 
 from schemas.model import Standing
 from schemas.wire import framing
+from schemas.wire.varint import zigzag
 from streams import audit
 
 AT = dt.datetime(2026, 11, 24, 1, 2, 3, 4000, tzinfo=dt.UTC)
 DECIDED = audit.Decided("b" * 32, 1, 3, "host-1", "d" * 64, AT)
 
 
-def entry(offset: int, decisions: int = 1) -> dict[str, object]:
-    return audit.event_decision(
-        offset=offset,
-        published_ms=1_000,
-        outcome="routed",
-        payload_in=bytes(32),
-        filtered=b"\x02",
-        decisions=[{"agreement": 0, "outcome": "delivered", "partition": 1, "payload_out": bytes(32)}] * decisions,
+def entry(offset: int, decisions: int = 1) -> bytes:
+    made = [audit.delivered(0, 1) + bytes(32) + audit.NO_PROBLEM] * decisions
+    return b"".join(
+        (
+            zigzag(offset),
+            zigzag(1_000),
+            audit.ROUTED,
+            bytes(32),
+            audit.NO_PROBLEM,
+            audit.filtered(0b10, 2),
+            audit.array(made),
+        )
     )
 
 
 def partition(number: int, events: int, decisions: int = 1) -> audit.PartitionDecisions:
     agreements = [("one", Standing.IN_FORCE), ("two", Standing.EXPIRED)]
-    return audit.PartitionDecisions(
-        "x.v1", "events.x.v1", number, agreements, [entry(offset, decisions) for offset in range(events)]
-    )
+    entries = [entry(offset, decisions) for offset in range(events)]
+    return audit.PartitionDecisions("x.v1", "events.x.v1", number, agreements, list(range(events)), entries)
 
 
 def read(values: list[bytes]) -> list[dict[str, Any]]:
@@ -64,4 +68,45 @@ def test_a_large_batch_is_split_below_the_record_limit_and_nothing_is_lost(decis
 
 @given(st.sets(st.integers(0, 40)))
 def test_a_bitmap_gives_back_its_members(indices: set[int]) -> None:
-    assert audit.members(audit.bitmap(sorted(indices), 41)) == sorted(indices)
+    binary = audit.filtered(sum(1 << index for index in indices), 41)
+    assert audit.members(binary[1:]) == sorted(indices)
+    assert binary[0] == 2 * len(binary[1:])
+
+
+@pytest.mark.parametrize(
+    ("written", "outcome", "rest"),
+    [
+        (audit.ROUTED, "routed", {"problem": None, "filtered": b"\x02"}),
+        (audit.DUPLICATE, "duplicate", {"problem": None, "filtered": b"\x02"}),
+        (audit.QUARANTINED, "quarantined", {"problem": "schema: nik", "filtered": b"\x02"}),
+    ],
+)
+def test_entries_are_what_fastavro_would_have_written(written: bytes, outcome: str, rest: dict[str, Any]) -> None:
+    problem = audit.NO_PROBLEM if rest["problem"] is None else audit.problem(rest["problem"])
+    decisions = [
+        audit.delivered(0, 3) + b"c" * 32 + audit.NO_PROBLEM,
+        audit.undelivered(1, "dead", "require: heavy"),
+        audit.undelivered(1, "waiting", "inbox: gone"),
+    ]
+    binary = zigzag(-1), zigzag(1 << 40), written, b"p" * 32, problem, audit.filtered(2, 2), audit.array(decisions)
+    part = audit.PartitionDecisions("x.v1", "events.x.v1", 7, [("one", Standing.SUSPENDED)], [5], [b"".join(binary)])
+    (value,) = audit.AuditWriter(9).records(DECIDED, [part])
+    (batch,) = read([value])
+    none = {"partition": -1, "payload_out": None}
+    assert batch["partitions"][0]["events"] == [
+        {
+            "offset": -1,
+            "published_at": dt.datetime.fromtimestamp((1 << 40) / 1000, dt.UTC),
+            "outcome": outcome,
+            "payload_in": b"p" * 32,
+            **rest,
+            "decisions": [
+                {"agreement": 0, "outcome": "delivered", "partition": 3, "payload_out": b"c" * 32, "problem": None},
+                {"agreement": 1, "outcome": "dead", **none, "problem": "require: heavy"},
+                {"agreement": 1, "outcome": "waiting", **none, "problem": "inbox: gone"},
+            ],
+        }
+    ]
+    again = io.BytesIO()
+    fastavro.schemaless_writer(again, fastavro.parse_schema(dict(audit.AUDIT_SCHEMA)), batch)
+    assert framing.frame(9, again.getvalue()) == value

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from raw_batches import raw_batch
 
 from lintas import names
 from schemas.compose import compose, numbering
@@ -16,9 +17,10 @@ from schemas.pseudonyms import PseudonymKeys
 from schemas.wire import envelope, framing
 from schemas.wire.codec import Codec
 from schemas.wire.errors import MalformedData, Problem
-from streams import dead_letters, evidence
+from streams import audit, dead_letters, evidence
 from streams.batch import Batch, SetAside, Slot
 from streams.decide import Plans
+from streams.record_format import parts_of
 from streams.records import InputRecord, OutputRecord
 from streams.window import DuplicateWindow
 
@@ -127,17 +129,24 @@ def record(
 
 def decide(plans: Plans, *records: InputRecord, aside: Mapping[Slot, SetAside] | None = None) -> Batch:
     batch = Batch(plans, {(TOPIC, 0): DuplicateWindow(records=100, seconds=100)}, aside or {}, at=AT)
-    for one in records:
-        batch.add(one)
+    batch.add(TOPIC, 0, raw_batch(records), len(records))
     return batch
 
 
 def written(batch: Batch, prefix: str) -> list[OutputRecord]:
-    return [record for (topic, _), records in batch.outputs.items() if topic.startswith(prefix) for record in records]
+    return [
+        OutputRecord(topic, number, *parts_of(record))
+        for (topic, number), records in batch.outputs.items()
+        if topic.startswith(prefix)
+        for record in records
+    ]
 
 
 def entry(batch: Batch, number: int = 0) -> dict[str, Any]:
-    return batch.decided[TOPIC, 0].events[number]
+    decided = audit.Decided(batch.id, 1, 0, "worker", "digest", AT)
+    (record,) = audit.read_records(audit.AuditWriter(1).records(decided, list(batch.decided.values())))
+    found: dict[str, Any] = record["partitions"][0]["events"][number]
+    return found
 
 
 def test_an_event_goes_to_everyone_entitled_and_to_nobody_else(plans: Plans) -> None:

@@ -84,15 +84,14 @@ def world() -> World:
         2: [undelivered(0, "dead", "require: plausible"), undelivered(1, "waiting", "set aside")],
     }
     events = [
-        audit.event_decision(
-            offset=number,
-            published_ms=0,
-            outcome=outcome,
-            payload_in=b"i" * 32,
-            problem="schema: nik" if outcome == "quarantined" else None,
-            filtered=audit.bitmap([1], len(AGREEMENTS)) if number == 1 else b"",
-            decisions=decisions.get(number, []),
-        )
+        {
+            "offset": number,
+            "outcome": outcome,
+            "payload_in": b"i" * 32,
+            "problem": "schema: nik" if outcome == "quarantined" else None,
+            "filtered": b"\x02" if number == 1 else b"",
+            "decisions": decisions.get(number, []),
+        }
         for number, outcome in enumerate(OUTCOMES)
     ]
     standings = [{"agreement": name, "standing": "suspended" if name == IDLE else "in_force"} for name in AGREEMENTS]
@@ -183,7 +182,7 @@ def forget_a_decision(world: World) -> None:
 
 
 def decide_twice(world: World) -> None:
-    world.events[0]["filtered"] = audit.bitmap([1], len(AGREEMENTS))
+    world.events[0]["filtered"] = b"\x02"
 
 
 def forget_one_and_decide_another_twice(world: World) -> None:

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from streams.window import DuplicateWindow, identity
 
-A, B = identity("urn:lintas:a.b", "1"), identity("urn:lintas:a.b", "2")
+A, B = identity(b"urn:lintas:a.b", b"1"), identity(b"urn:lintas:a.b", b"2")
 
 
 def window(records: int = 10, seconds: float = 60) -> DuplicateWindow:
@@ -34,7 +34,7 @@ def test_the_window_ends_after_so_many_records_or_seconds(offset: int, timestamp
 
 
 def test_source_and_id_are_not_run_together() -> None:
-    assert identity("urn:a", "bc") != identity("urn:ab", "c")
+    assert identity(b"urn:a", b"bc") != identity(b"urn:ab", b"c")
 
 
 # A record: (how far behind the one before, how much later in ms, which event; None for a malformed one).
@@ -47,7 +47,7 @@ def told(records: list[tuple[int, int, int | None]]) -> list[tuple[int, int, byt
     offset, time, out = 0, 0, []
     for step, later, event in records:
         offset, time = offset + step, time + later
-        out.append((offset, time, None if event is None else identity("s", str(event))))
+        out.append((offset, time, None if event is None else identity(b"s", str(event).encode())))
     return out
 
 

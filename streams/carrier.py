@@ -1,0 +1,314 @@
+"""Decides the events of one input partition in one batch.
+
+Most are decided by field span as they lie in the broker's record batch: bytes in, bytes out. Whatever is out of the
+ordinary about an event or a release is decided by the reference path (``streams.decide``), record by record.
+"""
+
+import datetime as dt
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import Final, NamedTuple
+
+from lintas import names
+from schemas.conditions import ConditionFailed
+from schemas.model import Standing
+from schemas.rules import CannotRelease
+from schemas.span_walk import DECLINES
+from schemas.wire.errors import MalformedEvent
+from schemas.wire.varint import read_varint, zigzag
+from streams import audit, dead_letters
+from streams.decide import AgreementPlan, Dead, Event, EventTypePlan, Filtered, reason_of
+from streams.evidence import commitment_to, salts
+from streams.record_format import RawBatch, content
+from streams.records import InputRecord, OutputRecord
+from streams.span_plans import Check, Deliver, Reading
+from streams.window import DuplicateWindow, identity
+
+# The two lower bytes of an offset that takes three or more.
+_LOW: Final = tuple(bytes((low & 0x7F | 0x80, low >> 7 | 0x80)) for low in range(1 << 14))
+_MOST_FILTERED: Final = 1_000  # bitmaps that are remembered
+_NOTHING_MORE: Final = audit.NO_PROBLEM + audit.NOTHING_FILTERED + audit.END
+
+
+class OutOfTheOrdinary(Exception):
+    """The reference path decides."""
+
+
+_ODD_EVENT: Final = (OutOfTheOrdinary, *DECLINES)
+# What a plan raises where the reference path must say more: values out of the ordinary, or why something fails.
+_ODD_RELEASE: Final = (OutOfTheOrdinary, CannotRelease, ConditionFailed, IndexError, UnicodeDecodeError)
+
+
+class _Row(NamedTuple):
+    """One agreement in force, for events of one schema; a tuple, since it is unpacked for every event."""
+
+    bit: int  # in the bitmap of those whom the event does not concern
+    when: Check | None
+    waiting: bytes | None  # the decision, if the agreement is set aside
+    require: Sequence[Check]
+    deliver: Deliver
+    inbox: Sequence[list[bytes]]  # the records to write, by partition
+    delivered: Sequence[bytes]  # the decision up to the commitment, by partition
+    agreement: AgreementPlan
+    number: int  # among the agreements on the event type
+
+
+class Carrier:
+    """One input partition's events, entered into ``decided`` and the outputs as they are taken."""
+
+    def __init__(
+        self,
+        plan: EventTypePlan,
+        partition: int,
+        window: DuplicateWindow,
+        aside: Mapping[str, str],
+        outputs: MutableMapping[tuple[str, int], list[bytes]],
+        *,
+        seed: bytes,
+        at: dt.datetime,
+        catalogue: str,
+    ) -> None:
+        """``aside`` gives the reason by agreement that is set aside; ``outputs`` are added to."""
+        self._plan = plan
+        self._place = (plan.topic, partition)
+        self._window = window
+        self._aside = aside
+        self._outputs = outputs
+        self._at = at
+        self._catalogue = catalogue
+        self._salts = salts(seed, plan.topic, partition)
+        self._salt = next(self._salts)  # of the next commitment
+        self._standings = plan.standings(at)
+        self._rows: dict[Reading, list[_Row]] = {}
+        self._filtered: dict[int, bytes] = {0: audit.NOTHING_FILTERED}
+        self.decided = audit.PartitionDecisions(
+            plan.event_type,
+            plan.topic,
+            partition,
+            [
+                (one.agreement.agreement, standing)
+                for one, standing in zip(plan.agreements, self._standings, strict=True)
+            ],
+        )
+
+    def take(self, raw: RawBatch, most: int) -> None:  # noqa: C901, PLR0912, PLR0915  each event pays for every call here
+        """Decide up to ``most`` records of a record batch.
+
+        Raises:
+            CorruptRecordException: a record goes on beyond the batch.
+        """
+        raw.open()
+        plan, data, size = self._plan, raw.data, len(raw.data)
+        attributes_of, readings, rows_of = plan.attributes_of, plan.readings, self._rows
+        base, wanted_from, time_ms, first_ms = raw.base_offset, raw.from_offset, raw.append_time_ms, raw.first_time_ms
+        next_salt, salt, filtered_of = self._salts.__next__, self._salt, self._filtered
+        is_repeat, offsets, entries = self._window.is_repeat, self.decided.offsets, self.decided.entries
+        high_part, high, time_part, time_bytes = -1, b"", -1, b""
+        at = raw.at
+        for _ in range(min(most, raw.left)):
+            start = at
+            try:
+                # A number z of more than one byte is read by a call; it is not zigzag-decoded yet.
+                z = data[at]
+                at += 1
+                if z > 0x7F:  # noqa: PLR2004
+                    z, at = read_varint(data, at - 1, 32)
+                end = at + (z >> 1)
+                at += 1
+                z = data[at]
+                at += 1
+                if z > 0x7F:  # noqa: PLR2004
+                    z, at = read_varint(data, at - 1, 64)
+                published_ms = first_ms + ((z >> 1) ^ -(z & 1)) if time_ms is None else time_ms
+                z = data[at]
+                at += 1
+                if z > 0x7F:  # noqa: PLR2004
+                    z, at = read_varint(data, at - 1, 32)
+                offset = base + (z >> 1)
+                begin = at
+                z = data[at]
+                at += 1
+                if z > 0x7F:  # noqa: PLR2004
+                    z, at = read_varint(data, at - 1, 32)
+                if z & 1:
+                    key = None
+                else:
+                    stop = at + (z >> 1)
+                    key = data[at:stop]
+                    at = stop
+                z = data[at]
+                at += 1
+                if z > 0x7F:  # noqa: PLR2004
+                    z, at = read_varint(data, at - 1, 32)
+                stop = at + (z >> 1)
+                reading = readings.get(data[at : at + 5])
+                if reading is None or z & 1 or end > size or offset < wanted_from:
+                    raise OutOfTheOrdinary
+                attributes = attributes_of(data, stop, end)
+                if attributes is None:
+                    raise OutOfTheOrdinary
+                found = reading.walk(data, at + 5, stop)
+                if reading.subject is not None and attributes[2] is not None:
+                    subject = found[reading.subject]
+                    if subject.__class__ is not str or subject.encode() != attributes[2]:
+                        raise OutOfTheOrdinary
+            except _ODD_EVENT:
+                self._salt = salt
+                at = self._take_in_full(raw, start)
+                salt = self._salt
+                continue
+            at = end
+            commitment = commitment_to(salt, data[begin:end])
+            salt = next_salt()
+            if published_ms != time_part:
+                time_part, time_bytes = published_ms, zigzag(published_ms)
+            if offset >> 13 != high_part:
+                high_part = offset >> 13
+                high = _unsigned(high_part) if high_part else b""
+            place = _LOW[offset << 1 & 0x3FFF] + high if high else zigzag(offset)
+            offsets.append(offset)
+            if is_repeat(offset, published_ms, identity(attributes[0], attributes[1])):
+                entries.append(b"".join((place, time_bytes, audit.DUPLICATE, commitment, _NOTHING_MORE)))
+                continue
+            rows = rows_of.get(reading)
+            if rows is None:
+                rows = rows_of[reading] = self._rows_for(reading)
+            bits = count = 0
+            made: list[bytes] = []
+            for bit, when, waiting, require, deliver, inbox, delivered, agreement, number in rows:
+                try:
+                    if when is not None and not when(found, attributes):
+                        bits |= bit
+                        continue
+                    if waiting is not None:
+                        made.append(waiting)
+                        count += 1
+                        continue
+                    for check in require:
+                        if not check(found, attributes):
+                            raise OutOfTheOrdinary
+                    to, out, record = deliver(data, found, attributes, key, salt)
+                except _ODD_RELEASE:
+                    full = raw.record_at(start, *self._place)[0]
+                    self._salt = salt
+                    decision = self._serve_in_full(agreement, number, full, plan.read(full))
+                    salt = self._salt
+                    if decision is None:
+                        bits |= bit
+                    else:
+                        made.append(decision)
+                        count += 1
+                    continue
+                inbox[to].append(record)
+                made += (delivered[to], out, audit.NO_PROBLEM)
+                count += 1
+                salt = next_salt()
+            filtered = filtered_of.get(bits)
+            if filtered is None:
+                filtered = self._remember(bits)
+            decisions = (zigzag(count), *made, audit.END) if count else (audit.END,)
+            entries.append(
+                b"".join((place, time_bytes, audit.ROUTED, commitment, audit.NO_PROBLEM, filtered, *decisions))
+            )
+        raw.left -= min(most, raw.left)
+        raw.at, self._salt = at, salt
+
+    def _rows_for(self, reading: Reading) -> list[_Row]:
+        rows = []
+        for index, (agreement, standing) in enumerate(zip(self._plan.agreements, self._standings, strict=True)):
+            if standing is not Standing.IN_FORCE:
+                continue
+            spans = reading.plans[index]
+            partitions = range(agreement.inbox_partitions)
+            reason = self._aside.get(agreement.agreement.agreement)
+            rows.append(
+                _Row(
+                    1 << index,
+                    _unplanned if spans is None else spans.when,
+                    None if reason is None else audit.undelivered(index, "waiting", reason),
+                    () if spans is None else spans.require,
+                    _undelivered if spans is None else spans.deliver,
+                    [self._outputs[agreement.inbox, number] for number in partitions],
+                    [audit.delivered(index, number) for number in partitions],
+                    agreement,
+                    index,
+                )
+            )
+        return rows
+
+    def _remember(self, bits: int) -> bytes:
+        if len(self._filtered) > _MOST_FILTERED:
+            self._filtered.clear()
+        found = self._filtered[bits] = audit.filtered(bits, len(self._plan.agreements))
+        return found
+
+    # The reference path.
+
+    def _take_in_full(self, raw: RawBatch, start: int) -> int:
+        """Decide the record at ``start`` of the data; where the next one begins."""
+        record, end = raw.record_at(start, *self._place)
+        if record.offset < raw.from_offset:
+            return end
+        commitment = commitment_to(self._salt, content(record.key, record.value, record.headers))
+        self._salt = next(self._salts)
+        head = zigzag(record.offset) + zigzag(record.timestamp_ms)
+        self.decided.offsets.append(record.offset)
+        self.decided.entries.append(b"".join((head, *self._decided_in_full(record, commitment))))
+        return end
+
+    def _decided_in_full(self, record: InputRecord, commitment: bytes) -> Sequence[bytes]:
+        """The entry of an event behind its offset and time."""
+        try:
+            event = self._plan.read(record)
+        except MalformedEvent as error:
+            self._window.add_malformed(record.offset)
+            self._write(dead_letters.quarantined(record, self._plan, error, catalogue=self._catalogue, at=self._at))
+            problem = audit.problem(reason_of(error))
+            return audit.QUARANTINED, commitment, problem, audit.NOTHING_FILTERED, audit.END
+        self._plan.learn(record)
+        source, event_id = event.envelope.source.encode(), event.envelope.id.encode()
+        if self._window.is_repeat(record.offset, record.timestamp_ms, identity(source, event_id)):
+            return audit.DUPLICATE, commitment, _NOTHING_MORE
+        bits, made = 0, []
+        for index, (agreement, standing) in enumerate(zip(self._plan.agreements, self._standings, strict=True)):
+            if standing is Standing.IN_FORCE:
+                decision = self._serve_in_full(agreement, index, record, event)
+                if decision is None:
+                    bits |= 1 << index
+                else:
+                    made.append(decision)
+        filtered = audit.filtered(bits, len(self._plan.agreements))
+        return audit.ROUTED, commitment, audit.NO_PROBLEM, filtered, audit.array(made)
+
+    def _serve_in_full(self, plan: AgreementPlan, index: int, record: InputRecord, event: Event) -> bytes | None:
+        """One agreement's decision for the audit record; None if the event is not the consumer's."""
+        decision = plan.decide(event)
+        if isinstance(decision, Filtered):
+            return None
+        if (reason := self._aside.get(plan.agreement.agreement)) is not None:
+            return audit.undelivered(index, "waiting", reason)
+        if isinstance(decision, Dead):
+            self._write(dead_letters.dead_letter(record, plan, decision, catalogue=self._catalogue, at=self._at))
+            return audit.undelivered(index, "dead", decision.reason)
+        salt, self._salt = self._salt, next(self._salts)
+        commitment = commitment_to(salt, content(decision.key, decision.value, decision.headers))
+        headers = [*decision.headers, (names.HEADER_SALT, salt)]
+        self._write(OutputRecord(plan.inbox, decision.partition, decision.key, decision.value, headers))
+        return audit.delivered(index, decision.partition) + commitment + audit.NO_PROBLEM
+
+    def _write(self, output: OutputRecord) -> None:
+        self._outputs[output.topic, output.partition].append(content(output.key, output.value, output.headers))
+
+
+def _unplanned(_found: object, _attributes: object) -> bool:
+    """Stands for the condition of an agreement that has no plan."""
+    raise OutOfTheOrdinary
+
+
+def _undelivered(*_: object) -> tuple[int, bytes, bytes]:
+    """Stands for the delivery of an agreement that has no plan."""
+    raise OutOfTheOrdinary
+
+
+def _unsigned(value: int) -> bytes:
+    """A number above zero in as few groups of seven bits as it needs."""
+    return zigzag(value >> 1) if value & 1 == 0 else zigzag(-(value >> 1) - 1)

@@ -1,0 +1,311 @@
+"""Plans by field span: one walk over an event's binary serves every agreement, and nothing is decoded that none needs.
+
+``Reading`` is made for one schema that publishers write with; ``SpanPlan`` is one agreement's part in it. What they
+cannot do, and all that is out of the ordinary in an event, the reference path does (``streams.decide``): a plan never
+says why an event or a release fails, it only declines.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from lintas import names
+from schemas.conditions import Condition
+from schemas.cuts import Cut
+from schemas.envelope_release import id_pseudonym, released_attribute, rule_for
+from schemas.model import Agreement, EventType
+from schemas.release_rules import Generalise
+from schemas.rules import Pseudonymise, ReleaseRule
+from schemas.span_places import Places, Unsuited, View, view
+from schemas.span_release import Pieces, field_value
+from schemas.span_walk import Found, Walk, walk_of
+from schemas.wire import framing
+from schemas.wire.envelope import binary_headers
+from schemas.wire.types import Type
+from streams.envelope_shapes import Attributes
+from streams.evidence import LABEL
+from streams.record_format import LENGTHS, length
+
+Check = Callable[[Found, Attributes], bool]
+# bytes, what the walk found, attributes, key, salt -> inbox partition, commitment, content of the record
+Deliver = Callable[[bytes, Found, Attributes, bytes | None, bytes], tuple[int, bytes, bytes]]
+
+_ATTRIBUTES: Final = {"source": "x[0]", "id": "x[1]", "subject": "x[2]", "time": "x[3]"}
+_OF_LENGTH: Final = {"year": 4, "month": 7, "day": 10}
+_FIRST_MOMENT: Final = b"0000-01-01T00:00:00Z"
+
+
+class SpanPlan:
+    """One agreement, for events written with one schema.
+
+    Attributes:
+        when: whether the event concerns the consumer; None where every event does.
+        require: the conditions that must hold.
+        deliver: makes the delivery.
+    """
+
+    __slots__ = ("deliver", "require", "when")
+
+    def __init__(self, when: Check | None, require: Sequence[Check], deliver: Deliver) -> None:
+        self.when = when
+        self.require = require
+        self.deliver = deliver
+
+
+class Terms:
+    """What the plans of one agreement are made of, whatever schema the events were written with."""
+
+    def __init__(
+        self,
+        agreement: Agreement,
+        event_type: EventType,
+        *,
+        channel: str,
+        when: Condition | None,
+        require: Sequence[Condition],
+        cut: Cut,
+        released_id: int,
+        pseudonymise: Pseudonymise,
+        partition_key: bytes,
+        partitions: int,
+    ) -> None:
+        self.agreement = agreement
+        self.event_type = event_type
+        self.when = when
+        self.require = require
+        self.cut = cut
+        self.frame = framing.frame(released_id, b"")
+        self.pseudonymise = pseudonymise
+        self.partition_key = partition_key
+        self.partitions = partitions
+        self.fixed_headers = binary_headers(
+            {
+                "specversion": "1.0",
+                "type": event_type.event_type,
+                "datacontenttype": "application/avro",
+                "agreement": agreement.agreement,
+                "channel": channel,
+            }
+        )
+
+    @property
+    def are_usual(self) -> bool:
+        """Whether they speak of no extension attributes: plans do not carry those."""
+        named = {name for condition in (self.when, *self.require) if condition for name in condition.names}
+        spoken = {steps[1] for steps in named if steps[0] == "event"} | set(self.agreement.envelope)
+        return spoken <= {*_ATTRIBUTES, "type", "specversion", "key"}
+
+
+class Reading:
+    """One schema that events of a type are written with.
+
+    Attributes:
+        walk: finds what is needed, or declines.
+        subject: where the value of the subject field is found; None if the event type has none.
+        plans: of each agreement, in their order; None where the reference path serves it.
+    """
+
+    def __init__(self, writer: Type, reader: Type, event_type: EventType, terms: Sequence[Terms | None]) -> None:
+        """Compile.
+
+        Raises:
+            Unsuited: every event of this schema is for the reference path.
+        """
+        places = Places(writer)
+        seen = view(places.root, reader)
+        self.subject: int | None = None
+        if event_type.subject is not None:
+            self.subject, _ = field_value(seen, event_type.subject.split("."))
+            if self.subject is None:
+                raise Unsuited
+        before = None
+        if event_type.before is not None:
+            before, missing = field_value(seen, (event_type.before,))
+            if before is None and missing is not None:
+                raise Unsuited
+        drafts = [None if one is None else _Draft.of(one, seen, before) for one in terms]
+        self.walk: Walk = walk_of(places.root)
+        self.plans = [None if draft is None else draft.plan() for draft in drafts]
+
+
+class _Draft:
+    """One agreement's needs of the walk, before the walk is made."""
+
+    def __init__(self, terms: Terms, seen: View, before: int | None) -> None:
+        self._terms = terms
+        self._when = None if terms.when is None else _check(terms.when, seen, terms.event_type, before)
+        self._require = [_check(condition, seen, terms.event_type, None) for condition in terms.require]
+        self._pieces = Pieces(seen, terms.cut)
+
+    @classmethod
+    def of(cls, terms: Terms, seen: View, before: int | None) -> "_Draft | None":
+        """A draft, if there can be a plan."""
+        try:
+            return cls(terms, seen, before)
+        except Unsuited:
+            return None
+
+    def plan(self) -> SpanPlan:
+        return SpanPlan(self._when, self._require, _deliver(self._terms, self._pieces))
+
+
+def _check(condition: Condition, seen: View, event_type: EventType, before: int | None) -> Check:
+    """A condition over what the walk finds; of corrections, ``before`` says where the values before are found."""
+    env: dict[str, Any] = {"holds": condition.holds}
+    values = []
+    for number, variable in enumerate(condition.variables):
+        root, *path = variable.steps
+        if root == "event":
+            value = _attribute(path[0], event_type, env)
+        else:
+            slot, missing = field_value(seen, path)
+            value = f"t[{slot}]"
+            if slot is None:
+                env[value := f"missing{number}"] = missing
+        if variable.convert is not None:
+            env[f"as{number}"] = variable.convert
+            value = f"as{number}({value})"
+        values.append(value)
+    after = _compiled(f"holds({', '.join(values)})", env)
+    if before is None:
+        return after
+
+    def either(found: Found, attributes: Attributes) -> bool:
+        if after(found, attributes):
+            return True
+        held: Mapping[str, Any] | None = found[before]
+        if held is None:
+            return False
+        earlier = [
+            variable.read({}, held)
+            if variable.steps[0] == "data" and variable.steps[1] in held
+            else now(found, attributes)
+            for variable, now in zip(condition.variables, single, strict=True)
+        ]
+        return bool(condition.holds(*earlier))
+
+    single = [_compiled(value, env) for value in values]
+    return either
+
+
+def _compiled(expression: str, env: dict[str, Any]) -> Callable[[Found, Attributes], Any]:
+    exec(compile(f"made = lambda t, x: {expression}", "<condition>", "exec"), env)  # noqa: S102  of names made here only
+    return env.pop("made")  # type: ignore[no-any-return]  # a function of two
+
+
+def _attribute(name: str, event_type: EventType, env: dict[str, Any]) -> str:
+    if name == "type":
+        env["event_type"] = event_type.event_type
+        return "event_type"
+    if name == "specversion":
+        return "'1.0'"
+    held = _ATTRIBUTES[name]
+    return f"({held} and {held}.decode())"
+
+
+def _deliver(terms: Terms, pieces: Pieces) -> Deliver:
+    """The function that makes deliveries: value, key, headers, partition, commitment."""
+    personal = _EnvelopeCode(terms)
+    env = personal.env
+    env |= {
+        "release": pieces.release(terms.frame, terms.pseudonymise),
+        "LENGTHS": LENGTHS,
+        "length": length,
+        "sha256": hashlib.sha256,
+        "join": b"".join,
+        "LABEL": LABEL,
+        "SALT": length(len(names.HEADER_SALT)) + names.HEADER_SALT.encode() + length(32),
+        "PARTITION_KEY": terms.partition_key,
+        "number": int.from_bytes,
+    }
+    partition = (
+        "0"
+        if terms.partitions == 1
+        else f"number(sha256(PARTITION_KEY + (x[1] if key is None else key)).digest()[:8], 'big') % {terms.partitions}"
+    )
+    lines = [
+        "def deliver(d, t, x, key, salt):",
+        "    v = release(d, t)",
+        *personal.lines,
+        "    n = len(v)",
+        "    head = join((*k, LENGTHS[n] if n < 4096 else length(n), v))",
+        f"    headers = join(({', '.join(personal.parts)},))",
+        "    commitment = sha256(join((LABEL, salt, head, LENGTHS[c], headers))).digest()",
+        f"    return {partition}, commitment, join((head, LENGTHS[c + 1], headers, SALT, salt))",
+    ]
+    exec(compile("\n".join(lines), "<delivery>", "exec"), env)  # noqa: S102  of names made here only
+    return env["deliver"]  # type: ignore[no-any-return]  # just defined
+
+
+class _EnvelopeCode:
+    """Code for the released key (``k``: its length and itself), the headers (``parts``) and their number (``c``)."""
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self._rules = {name: rule_for(name, terms.agreement, terms.event_type) for name in (*_ATTRIBUTES, "key")}
+        fixed = b"".join(_header(name, value) for name, value in terms.fixed_headers)
+        self.env: dict[str, Any] = {"FIXED": fixed, "of_id": self._id_token, "token": self._token}
+        self.parts = ["FIXED"]
+        self.lines = [f"    c = {len(terms.fixed_headers)}"]
+        for name in _ATTRIBUTES:
+            self._attribute(name)
+        self._key()
+
+    def _id_token(self, value: bytes) -> bytes:
+        return id_pseudonym(value.decode(), self._terms.pseudonymise).encode()
+
+    def _token(self, value: bytes) -> bytes:
+        return self._terms.pseudonymise(value).encode()
+
+    def _attribute(self, name: str) -> None:
+        rule, held = self._rules[name], _ATTRIBUTES[name]
+        if rule is not None and rule.name == "drop":
+            return
+        optional = name in ("subject", "time")
+        value = self._value(name, rule, held)
+        label = f"NAME_{name}"
+        self.env[label] = length(len(f"ce_{name}")) + f"ce_{name}".encode()
+        made = f"{label} + LENGTHS[len(w)] + w"
+        if optional:
+            self.lines += [f"    if {held} is None: h_{name} = b''", "    else:"]
+            self.lines += [f"        w = {value}; h_{name} = {made}; c += 1"]
+        else:
+            self.lines += [f"    w = {value}; h_{name} = {made}; c += 1"]
+        self.parts.append(f"h_{name}")
+
+    def _value(self, name: str, rule: ReleaseRule | None, held: str) -> str:
+        if rule is None:  # the source of an event about persons is named without path
+            self.env["stem"] = lambda source: source.partition(b"/")[0]
+            return f"stem({held})"
+        if rule.name == "keep":
+            return held
+        if rule.name == "pseudonym":
+            return f"of_id({held})" if name == "id" else f"token({held})"
+        pseudonymise = self._terms.pseudonymise
+        changed = f"changed_{name}({held})"
+        self.env[f"changed_{name}"] = lambda value: released_attribute(
+            name, rule, value.decode(), pseudonymise
+        ).encode()
+        if isinstance(rule, Generalise) and name == "time":  # of a moment in UTC the beginning is enough
+            kept = _OF_LENGTH[str(rule.to)]
+            return f"{held}[:{kept}] + {_FIRST_MOMENT[kept:]!r} if {held}[-1] == 90 else {changed}"
+        return changed
+
+    def _key(self) -> None:
+        rule = self._rules["key"]
+        if rule is None or rule.name == "drop":
+            self.lines.append("    k = (b'\\x01',)")
+            return
+        if rule.name == "keep":
+            value = "key"
+        elif rule.name == "pseudonym":
+            value = "token(key)"
+        else:
+            changed, pseudonymise = rule.released, self._terms.pseudonymise
+            self.env["changed_key"] = lambda key: str(changed(key.decode(), pseudonymise)).encode()
+            value = "changed_key(key)"
+        self.lines += ["    if key is None: k = (b'\\x01',)", f"    else: w = {value}; k = (LENGTHS[len(w)], w)"]
+
+
+def _header(name: str, value: bytes) -> bytes:
+    return length(len(name)) + name.encode() + length(len(value)) + value
