@@ -3,7 +3,7 @@
 import datetime as dt
 import decimal
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from cel_expr_python import cel
@@ -26,28 +26,63 @@ _SCALARS: Final[Mapping[str, Any]] = {
 _MOMENTS: Final = (cel.Type.TIMESTAMP, cel.Type.DURATION)
 _EPOCH_DAY: Final = dt.date(1970, 1, 1)
 
-Reader = Callable[[Mapping[str, str], Mapping[str, Any]], Any]
+Convert = Callable[[Any], Any]
 
 
 class Variable:
-    """How one name is given to CEL: its type, and how an event's value is read."""
+    """How one name is given to CEL: its type, and how an event's value is read.
 
-    def __init__(self, kind: Any, read: Reader, *, may_be_null: bool) -> None:
+    Attributes:
+        steps: the name, ``("data", "child", "nik")`` or ``("event", "type")``; a list or a map is its last step.
+        declared: the CEL type of its values that are not null.
+        may_be_null: whether a value may be null, or absent with a record above it.
+        needs_type: null needs a program of its own.
+        type: the CEL type in programs.
+        convert: makes the value that CEL takes of the value that fastavro has, or of the text of an attribute; null
+            stays null. None where it is the same value.
+    """
+
+    def __init__(self, steps: tuple[str, ...], kind: Any, convert: Convert | None, *, may_be_null: bool) -> None:
+        self.steps = steps
+        self.declared = kind
+        self.may_be_null = may_be_null
         # The binding takes no datetime as dynamic: such a type stays, and null gets a program of its own.
         self.needs_type = may_be_null and _holds_moment(kind)
         self.type = cel.Type.DYN if may_be_null and not self.needs_type else kind
-        self.read = read
+        self.convert = convert
+
+    @property
+    def name(self) -> str:
+        """The variable's name in CEL."""
+        return ".".join(self.steps)
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether CEL is told no type: it then takes every value."""
+        return bool(self.type == cel.Type.DYN)
+
+    def read(self, attributes: Mapping[str, str], data: Mapping[str, Any]) -> Any:
+        """The value of an event, as CEL takes it."""
+        root, *path = self.steps
+        value: Any
+        if root == "event":
+            value = attributes.get(path[0])
+        else:
+            value = data
+            for step in path:
+                if value is None:
+                    return None
+                value = value[step]
+        return value if self.convert is None else self.convert(value)
 
 
-def variable(schema: Any, steps: tuple[str, ...]) -> tuple[str, Variable]:
+def variable(schema: Any, steps: tuple[str, ...]) -> Variable:
     """The variable that a name stands for: its steps up to a list or map, where CEL itself goes on."""
     if steps[0] == "event":
         name = steps[1]
         if name == "time":
-            return "event.time", Variable(cel.Type.TIMESTAMP, _time, may_be_null=True)
-        return f"event.{name}", Variable(
-            cel.Type.STRING, lambda attributes, _: attributes.get(name), may_be_null=name not in REQUIRED_ATTRIBUTES
-        )
+            return Variable(("event", name), cel.Type.TIMESTAMP, _time, may_be_null=True)
+        return Variable(("event", name), cel.Type.STRING, None, may_be_null=name not in REQUIRED_ATTRIBUTES)
     names = Names(schema)
     kind, namespace, may_be_null = names.resolve(schema), "", False
     path: list[str] = []
@@ -61,7 +96,7 @@ def variable(schema: Any, steps: tuple[str, ...]) -> tuple[str, Variable]:
         may_be_null = may_be_null or null
         path.append(step)
     declared = _declared(names, kind, namespace)
-    return ".".join(("data", *path)), Variable(declared, _field(path, _holds_moment(declared)), may_be_null=may_be_null)
+    return Variable(("data", *path), declared, _convert(names, kind, namespace, declared), may_be_null=may_be_null)
 
 
 def _declared(names: Names, resolved: Any, namespace: str) -> Any:
@@ -84,22 +119,19 @@ def _holds_moment(kind: Any) -> bool:
     return any(kind == moment or kind == cel.Type.List(moment) for moment in _MOMENTS)
 
 
-def _time(attributes: Mapping[str, str], _: Mapping[str, Any]) -> dt.datetime | None:
-    return envelope.moment(attributes["time"]) if "time" in attributes else None
+def _convert(names: Names, resolved: Any, namespace: str, declared: Any) -> Convert | None:
+    """What makes the value that CEL takes, None for texts, numbers and the like, and lists of them."""
+    if _holds_moment(declared):
+        return _moment
+    if isinstance(resolved, Mapping) and resolved["type"] == "array":
+        item, _ = nullable(names.resolve(resolved["items"], namespace))
+        resolved = names.resolve(item, namespace)
+    is_same = isinstance(resolved, Mapping) and resolved["type"] in _SCALARS and "logicalType" not in resolved
+    return None if is_same else _plain
 
 
-def _field(path: Sequence[str], is_moment: bool) -> Reader:
-    seen = _moment if is_moment else _plain
-
-    def read(_: Mapping[str, str], data: Mapping[str, Any]) -> Any:
-        value: Any = data
-        for step in path:
-            if value is None:
-                return None
-            value = value[step]
-        return seen(value)
-
-    return read
+def _time(text: str | None) -> dt.datetime | None:
+    return None if text is None else envelope.moment(text)
 
 
 def _moment(value: Any) -> Any:

@@ -14,8 +14,9 @@ from typing import Any, Final
 
 from cel_expr_python import cel
 
+from schemas.condition_fast import Judge, fast_form
 from schemas.condition_types import MessageTypes
-from schemas.condition_values import variable
+from schemas.condition_values import Variable, variable
 from schemas.suggestions import did_you_mean
 
 # A name of `data` or `event` with all that is selected from it; the last part may be a method.
@@ -55,7 +56,15 @@ class ConditionFailed(ValueError):
 
 
 class Condition:
-    """One expression, compiled for one schema."""
+    """One expression, compiled for one schema.
+
+    Attributes:
+        variables: what the expression's names stand for, in a fixed order.
+        names: the same names as their steps, such as ``("data", "child", "nik")``, up to a list or map.
+        is_fast: whether the expression has a fast form; CEL decides alone where it has none.
+        holds: whether the condition holds for the values of ``names``, in their order, each as ``Variable.read`` gives
+            it: the quickest way to the verdict of ``judged``, and to its ConditionFailed.
+    """
 
     def __init__(self, expression: str, schema: Any) -> None:
         """Check and compile an expression.
@@ -68,16 +77,20 @@ class Condition:
             raise ConditionError(*_place(code, has.start()), "has() is not available: compare with null instead")
         named = _named(code)
         _check(expression, schema, named)
-        variables = dict(variable(schema, name) for name in named)
+        by_name = {of.name: of for of in (variable(schema, name) for name in named)}
+        self.variables: tuple[Variable, ...] = tuple(by_name.values())
+        self.names: tuple[tuple[str, ...], ...] = tuple(of.steps for of in self.variables)
         self._expression = expression
-        self._readers = [(name, of.read) for name, of in variables.items()]
-        self._types = {name: of.type for name, of in variables.items()}
-        self._moments = [name for name, of in variables.items() if of.needs_type]
+        self._types = {name: of.type for name, of in by_name.items()}
+        self._moments = [name for name, of in by_name.items() if of.needs_type]
         self._programs: dict[frozenset[str], Any] = {}  # by the moments that are null
         try:
             self._program(frozenset())
         except RuntimeError as error:
             raise ConditionError(1, 1, f"cannot be evaluated: {str(error).splitlines()[0]}") from None
+        fast = fast_form(expression, self.variables, self.judged)
+        self.is_fast = fast is not None
+        self.holds: Judge = fast or self.judged
 
     def __call__(self, attributes: Mapping[str, str], data: Mapping[str, Any]) -> bool:
         """Whether the condition holds for an event.
@@ -89,10 +102,18 @@ class Condition:
         Raises:
             ConditionFailed: CEL met an error, such as null where a number is needed.
         """
-        values = {name: read(attributes, data) for name, read in self._readers}
-        nulls = frozenset([name for name in self._moments if values[name] is None])
+        return self.holds(*[of.read(attributes, data) for of in self.variables])
+
+    def judged(self, *values: Any) -> bool:
+        """CEL's own answer for the values of ``names``.
+
+        Raises:
+            ConditionFailed: CEL met an error, such as null where a number is needed.
+        """
+        by_name = dict(zip(self._types, values, strict=True))
+        nulls = frozenset([name for name in self._moments if by_name[name] is None])
         try:
-            result = self._program(nulls).eval(data=values)
+            result = self._program(nulls).eval(data=by_name)
         except RuntimeError:
             raise ConditionFailed("cannot be computed: a value is null or of another type") from None
         if result.type() == cel.Type.BOOL:
