@@ -25,7 +25,7 @@ _TOKEN: Final = re.compile(
     re.ASCII,
 )
 _LEVELS: Final = {"||": 1, "&&": 2} | dict.fromkeys(("==", "!=", "<", "<=", ">", ">=", "in"), 3)
-_LITERALS: Final = {"true": ("True", "BOOL"), "false": ("False", "BOOL"), "null": ("None", "NULL")}
+_BOOLEANS: Final = {"true": True, "false": False}
 _METHODS: Final = {"startsWith": "{0}.startswith({1})", "endsWith": "{0}.endswith({1})", "contains": "({1} in {0})"}
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 
@@ -40,7 +40,7 @@ _GUARDS: Final[Mapping[str, str]] = {
     "DURATION": "{0}.__class__ is timedelta and {0}.days == 0",
     "LIST<STRING>": "{0}.__class__ is list and ''.join({0}).isprintable()",
     "LIST<DYN>": "{0}.__class__ is list",
-    _ANY: "True",
+    _ANY: "({0}.__class__ in NESTED or {0}.__class__ is str and {0}.isprintable())",
 }
 _LISTS: Final = ("LIST<STRING>", "LIST<DYN>")
 _COMPARABLE: Final = frozenset(_GUARDS) - {_ANY, *_LISTS}
@@ -57,6 +57,7 @@ _SCOPE: Final[Mapping[str, Any]] = {
     "timedelta": dt.timedelta,
     "LEAST": -(2**63),
     "MOST": 2**63 - 1,
+    "NESTED": frozenset({dict, list, bytes}),
     "TRUTH": {True: True, False: False},  # null has none
     "NOT_ALIKE": (TypeError, AttributeError, KeyError),  # what null raises where a value is needed
 }
@@ -208,9 +209,10 @@ class _Parser:
             part = _size(self._binary(1)) if token == "size" else self._instant()  # noqa: S105  a function
             self._expect(")")
             return part
-        if token in _LITERALS:
-            return _Part(*_LITERALS[token])
-        return self._constant(*_literal(token + self._next() if token == "-" else token))  # noqa: S105  a sign
+        if token == "null":  # noqa: S105  a literal
+            return _Part("None", "NULL")
+        self._at -= 1
+        return self._constant(*self._literal())
 
     def _name(self, root: str) -> _Part:
         steps = [root]
@@ -223,10 +225,10 @@ class _Parser:
 
     def _list(self) -> _Part:
         """A list of literals of one type; it can only stand to the right of ``in``."""
-        literals = [_literal(self._next())]
+        literals = [self._literal()]
         while self._ahead == ",":
             self._next()
-            literals.append(_literal(self._next()))
+            literals.append(self._literal())
         self._expect("]")
         kinds = {kind for _, kind in literals}
         if len(kinds) != 1:
@@ -234,13 +236,17 @@ class _Parser:
         return self._constant(frozenset(value for value, _ in literals), f"ONE OF {kinds.pop()}")
 
     def _instant(self) -> _Part:
-        text, _ = _literal(self._next())
+        text, _ = self._literal()
         if not (isinstance(text, str) and _INSTANT.fullmatch(text)):
             raise _Unsure
         try:
             return self._constant(dt.datetime.fromisoformat(text), "TIMESTAMP")
         except ValueError:
             raise _Unsure from None
+
+    def _literal(self) -> tuple[Any, str]:
+        token = self._next()
+        return _literal(token + self._next() if token == "-" else token)  # noqa: S105  a sign
 
     def _constant(self, value: Any, kind: str) -> _Part:
         name = f"k{len(self.constants)}"
@@ -262,7 +268,9 @@ def _tokens(expression: str) -> list[str]:
 
 
 def _literal(token: str) -> tuple[Any, str]:
-    """The value and CEL type of a text or number."""
+    """The value and CEL type of a text, a number, true or false."""
+    if token in _BOOLEANS:
+        return _BOOLEANS[token], "BOOL"
     if token[:1] in ("'", '"') and token.isprintable():
         return token[1:-1], "STRING"
     if re.fullmatch(r"-?\d+", token, re.ASCII):
