@@ -1,6 +1,7 @@
 """The fast forms of conditions give CEL's verdicts: a differential test, and what has a fast form at all."""
 
 import datetime as dt
+import itertools
 import math
 import uuid
 from collections.abc import Callable
@@ -217,6 +218,28 @@ def test_the_fast_form_is_of_one_mind_with_the_judge(expression: str, data: st.D
         assert outcome(condition.holds, values) == outcome(condition.judged, values), values
 
 
+LEAVES = {"data.twins": (True, False), "data.paid": (True, False, None), "(data.serial > 0)": (1, 0, None)}
+logic = st.recursive(
+    st.sampled_from((*LEAVES, "!data.twins", "!data.paid")),
+    lambda inner: (
+        st.tuples(inner, st.sampled_from(("&&", "||")), inner).map(" ".join)
+        | inner.map("({})".format)
+        | inner.map("!({})".format)
+    ),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(logic)
+def test_logic_over_errors_and_null_is_that_of_cel(expression: str) -> None:
+    condition = Condition(expression, SCHEMA)
+    assert condition.is_fast
+    by_name = {leaf.strip("()").partition(" ")[0]: values for leaf, values in LEAVES.items()}
+    for values in itertools.product(*(by_name[".".join(steps)] for steps in condition.names)):
+        assert outcome(condition.holds, values) == outcome(condition.judged, values), values
+
+
 @pytest.mark.parametrize(
     ("expression", "is_fast"),
     [
@@ -257,6 +280,10 @@ def test_only_forms_that_are_surely_the_same_are_fast(expression: str, is_fast: 
         ('data.name == "a"', ("a\0b",), True),  # the binding cuts texts off at U+0000, and its word is kept
         ('data.name == "a"', ("\ud800",), "cannot be computed: a value is null or of another type"),
         ("data.weight > 0", (True,), True),  # a boolean is taken for a number where one is declared
+        ("data.serial > 0", (True,), "cannot be computed: a value is null or of another type"),  # and not elsewhere
+        ("'a' in data.codes", (["b", "a\0b"],), True),
+        ("size(data.tags) == 1", ([None],), True),
+        ("data.at < data.seen", (INSTANTS[-9], INSTANTS[-8]), True),
         ("data.weight > 0", (2**63,), "cannot be computed: a number is out of range"),
         ("data.serial > 0", (None,), "cannot be computed: a value is null or of another type"),
         ("data.paid && data.serial > 0", (False, None), False),  # && takes no notice of what cannot matter
