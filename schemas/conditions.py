@@ -59,6 +59,7 @@ class Condition:
     """One expression, compiled for one schema.
 
     Attributes:
+        expression: as it was written.
         variables: what the expression's names stand for, in a fixed order.
         names: the same names as their steps, such as ``("data", "child", "nik")``, up to a list or map.
         is_fast: whether the expression has a fast form; CEL decides alone where it has none.
@@ -80,7 +81,7 @@ class Condition:
         by_name = {of.name: of for of in (variable(schema, name) for name in named)}
         self.variables: tuple[Variable, ...] = tuple(by_name.values())
         self.names: tuple[tuple[str, ...], ...] = tuple(of.steps for of in self.variables)
-        self._expression = expression
+        self.expression = expression
         self._types = {name: of.type for name, of in by_name.items()}
         self._moments = [name for name, of in by_name.items() if of.needs_type]
         self._programs: dict[frozenset[str], Any] = {}  # by the moments that are null
@@ -124,7 +125,7 @@ class Condition:
         program = self._programs.get(nulls)
         if program is None:
             types = {name: cel.Type.DYN if name in nulls else kind for name, kind in self._types.items()}
-            program = self._programs[nulls] = cel.NewEnv(variables=types).compile(self._expression)
+            program = self._programs[nulls] = cel.NewEnv(variables=types).compile(self.expression)
         return program
 
 

@@ -212,9 +212,7 @@ def _need(pieces: Sequence[_Piece]) -> None:
             _need(piece.pieces)
 
 
-def _expressions(
-    pieces: Sequence[_Piece], found: str, env: dict[str, Any], pseudonymise: Pseudonymise
-) -> list[str]:
+def _expressions(pieces: Sequence[_Piece], found: str, env: dict[str, Any], pseudonymise: Pseudonymise) -> list[str]:
     """The bytes of each piece, as Python expressions over the tuple called ``found``."""
     made = []
     for piece in pieces:

@@ -102,9 +102,7 @@ def test_a_day_of_the_example_deployment_is_decided_to_the_same_bytes(
     assert read[0] < events / 4  # and most of it was not decided by the reference path
 
 
-def test_agreements_that_are_set_aside_wait_alike(
-    plans: Plans, inputs: Mapping[str, Sequence[InputRecord]]
-) -> None:
+def test_agreements_that_are_set_aside_wait_alike(plans: Plans, inputs: Mapping[str, Sequence[InputRecord]]) -> None:
     topic = max(inputs, key=lambda name: len(inputs[name]))
     aside = {
         (one.agreement.agreement, topic, 0): SetAside(0, "inbox: gone", "2026-11-24T00:00:00Z")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from connectors.generator.event import Disorder
 from lintas import names
 from lintas.demo.intended import is_as_meant
-from streams import audit, evidence
+from streams import evidence
 from streams.books import Decided, Decisions, Holdings, Place, Tally, Verdict, decided_in, differences
 from streams.records import InputRecord
 

@@ -177,8 +177,6 @@ def test_types_that_cannot_be_copied_are_released_by_the_reference_path_but_walk
         plan(event, event, rules(a="keep"))
     value = None if isinstance(schema, list) else {"left": {"left": None}}
     body = Codec(event).encode({"first": "x", "a": value, "last": "Siti"})
-    assert plan(event, event, rules(last="pseudonym"))(body) == bytes([2 * len(token(b"Siti"))]) + token(
-        b"Siti"
-    ).encode()
-
-
+    assert (
+        plan(event, event, rules(last="pseudonym"))(body) == bytes([2 * len(token(b"Siti"))]) + token(b"Siti").encode()
+    )
