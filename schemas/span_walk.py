@@ -215,7 +215,7 @@ class _Code:
         if of.kind == "string" and value is None and of.logical is None:
             self._count += 1
             start, end = f"s{self._count}", f"e{self._count}"
-            self._add(indent, f"{start} = p", f"p = {end} = p + (z >> 1)", "if z & 1 or p > n: raise DECLINED")
+            self._add(indent, f"{start} = p", f"p = {end} = p + (z >> 1)", f"{'o |= z' if self._texts else 'o = z'}")
             self._texts.append((start, end))
             return
         held = value or "x"
@@ -259,13 +259,13 @@ class _Code:
             self._add(indent, "p = e")
 
     def _check_texts(self, indent: int) -> None:
-        """Check the UTF-8 of the texts walked since the last check; those of ASCII alone cost one look together."""
+        """Check lengths (``o``) and UTF-8 of the texts since the last check; ASCII alone costs one look for all."""
         if not self._texts:
             return
         texts, self._texts = self._texts, []
         first, last = texts[0][0], texts[-1][1]
         decoding = "; ".join(f"d[{start}:{end}].decode()" for start, end in texts)
-        self._add(indent, f"if not d[{first}:{last}].isascii(): {decoding}")
+        self._add(indent, "if o & 1 or p > n: raise DECLINED", f"if not d[{first}:{last}].isascii(): {decoding}")
 
 
 def _range_of(of: Scalar) -> tuple[int, int]:

@@ -87,7 +87,12 @@ def undelivered(agreement: int, outcome: str, reason: str) -> bytes:
 
 def array(items: Sequence[bytes]) -> bytes:
     """An array of items in Avro binary."""
-    return b"".join((zigzag(len(items)), *items, END)) if items else END
+    return array_of(len(items), items)
+
+
+def array_of(count: int, parts: Sequence[bytes]) -> bytes:
+    """An array of ``count`` items in Avro binary, each in one or more of the parts."""
+    return b"".join((zigzag(count), *parts, END)) if count else END
 
 
 def members(bits: bytes) -> list[int]:

@@ -6,6 +6,7 @@ ordinary about an event or a release is decided by the reference path (``streams
 
 import datetime as dt
 from collections.abc import Mapping, MutableMapping, Sequence
+from hashlib import sha256
 from typing import Final, NamedTuple
 
 from lintas import names
@@ -17,7 +18,8 @@ from schemas.wire.errors import MalformedEvent
 from schemas.wire.varint import read_varint, zigzag
 from streams import audit, dead_letters
 from streams.decide import AgreementPlan, Dead, Event, EventTypePlan, Filtered, reason_of
-from streams.evidence import commitment_to, salts
+from streams.envelope_shapes import Attributes, Match
+from streams.evidence import LABEL, commitment_to, salts
 from streams.record_format import RawBatch, content
 from streams.records import InputRecord, OutputRecord
 from streams.span_plans import Check, Deliver, Reading
@@ -25,7 +27,10 @@ from streams.window import DuplicateWindow, identity
 
 # The two lower bytes of an offset that takes three or more.
 _LOW: Final = tuple(bytes((low & 0x7F | 0x80, low >> 7 | 0x80)) for low in range(1 << 14))
+_MOST_COUNTED: Final = 64
+_COUNTS: Final = tuple(map(zigzag, range(_MOST_COUNTED)))
 _MOST_FILTERED: Final = 1_000  # bitmaps that are remembered
+join: Final = b"".join
 _NOTHING_MORE: Final = audit.NO_PROBLEM + audit.NOTHING_FILTERED + audit.END
 
 
@@ -90,7 +95,7 @@ class Carrier:
             ],
         )
 
-    def take(self, raw: RawBatch, most: int) -> None:  # noqa: C901, PLR0912, PLR0915  each event pays for every call here
+    def take(self, raw: RawBatch, most: int) -> None:  # noqa: C901, PLR0912, PLR0915  each event pays for every call
         """Decide up to ``most`` records of a record batch.
 
         Raises:
@@ -98,7 +103,7 @@ class Carrier:
         """
         raw.open()
         plan, data, size = self._plan, raw.data, len(raw.data)
-        attributes_of, readings, rows_of = plan.attributes_of, plan.readings, self._rows
+        match, sources, readings, rows_of = plan.latest_shape, plan.sources, plan.readings, self._rows
         base, wanted_from, time_ms, first_ms = raw.base_offset, raw.from_offset, raw.append_time_ms, raw.first_time_ms
         next_salt, salt, filtered_of = self._salts.__next__, self._salt, self._filtered
         is_repeat, offsets, entries = self._window.is_repeat, self.decided.offsets, self.decided.entries
@@ -107,28 +112,43 @@ class Carrier:
         for _ in range(min(most, raw.left)):
             start = at
             try:
-                # A number z of more than one byte is read by a call; it is not zigzag-decoded yet.
+                # A number z is not zigzag-decoded yet; of two bytes it is read here, since a call costs more.
                 z = data[at]
                 at += 1
-                if z > 0x7F:  # noqa: PLR2004
-                    z, at = read_varint(data, at - 1, 32)
+                if z > 0x7F:
+                    more = data[at]
+                    if 0 < more < 0x80:
+                        z, at = z - 0x80 + (more << 7), at + 1
+                    else:
+                        z, at = read_varint(data, at - 1, 32)
                 end = at + (z >> 1)
                 at += 1
+                if time_ms is None:
+                    z, at = read_varint(data, at, 64)
+                    published_ms = first_ms + ((z >> 1) ^ -(z & 1))
+                else:
+                    published_ms = time_ms
+                    while data[at] > 0x7F:
+                        at += 1
+                    at += 1
                 z = data[at]
                 at += 1
-                if z > 0x7F:  # noqa: PLR2004
-                    z, at = read_varint(data, at - 1, 64)
-                published_ms = first_ms + ((z >> 1) ^ -(z & 1)) if time_ms is None else time_ms
-                z = data[at]
-                at += 1
-                if z > 0x7F:  # noqa: PLR2004
-                    z, at = read_varint(data, at - 1, 32)
+                if z > 0x7F:
+                    more = data[at]
+                    if 0 < more < 0x80:
+                        z, at = z - 0x80 + (more << 7), at + 1
+                    else:
+                        z, at = read_varint(data, at - 1, 32)
                 offset = base + (z >> 1)
                 begin = at
                 z = data[at]
                 at += 1
-                if z > 0x7F:  # noqa: PLR2004
-                    z, at = read_varint(data, at - 1, 32)
+                if z > 0x7F:
+                    more = data[at]
+                    if 0 < more < 0x80:
+                        z, at = z - 0x80 + (more << 7), at + 1
+                    else:
+                        z, at = read_varint(data, at - 1, 32)
                 if z & 1:
                     key = None
                 else:
@@ -137,15 +157,19 @@ class Carrier:
                     at = stop
                 z = data[at]
                 at += 1
-                if z > 0x7F:  # noqa: PLR2004
-                    z, at = read_varint(data, at - 1, 32)
+                if z > 0x7F:
+                    more = data[at]
+                    if 0 < more < 0x80:
+                        z, at = z - 0x80 + (more << 7), at + 1
+                    else:
+                        z, at = read_varint(data, at - 1, 32)
                 stop = at + (z >> 1)
                 reading = readings.get(data[at : at + 5])
                 if reading is None or z & 1 or end > size or offset < wanted_from:
                     raise OutOfTheOrdinary
-                attributes = attributes_of(data, stop, end)
-                if attributes is None:
-                    raise OutOfTheOrdinary
+                attributes = match(data, stop, end)
+                if attributes is None or attributes[0] not in sources:
+                    match, attributes = self._attributes(data, stop, end)
                 found = reading.walk(data, at + 5, stop)
                 if reading.subject is not None and attributes[2] is not None:
                     subject = found[reading.subject]
@@ -154,10 +178,10 @@ class Carrier:
             except _ODD_EVENT:
                 self._salt = salt
                 at = self._take_in_full(raw, start)
-                salt = self._salt
+                salt, match = self._salt, plan.latest_shape
                 continue
             at = end
-            commitment = commitment_to(salt, data[begin:end])
+            commitment = sha256(join((LABEL, salt, data[begin:end]))).digest()
             salt = next_salt()
             if published_ms != time_part:
                 time_part, time_bytes = published_ms, zigzag(published_ms)
@@ -167,7 +191,7 @@ class Carrier:
             place = _LOW[offset << 1 & 0x3FFF] + high if high else zigzag(offset)
             offsets.append(offset)
             if is_repeat(offset, published_ms, identity(attributes[0], attributes[1])):
-                entries.append(b"".join((place, time_bytes, audit.DUPLICATE, commitment, _NOTHING_MORE)))
+                entries.append(join((place, time_bytes, audit.DUPLICATE, commitment, _NOTHING_MORE)))
                 continue
             rows = rows_of.get(reading)
             if rows is None:
@@ -199,18 +223,26 @@ class Carrier:
                         count += 1
                     continue
                 inbox[to].append(record)
-                made += (delivered[to], out, audit.NO_PROBLEM)
+                made += (delivered[to], out, b"\0")
                 count += 1
                 salt = next_salt()
             filtered = filtered_of.get(bits)
             if filtered is None:
                 filtered = self._remember(bits)
-            decisions = (zigzag(count), *made, audit.END) if count else (audit.END,)
             entries.append(
-                b"".join((place, time_bytes, audit.ROUTED, commitment, audit.NO_PROBLEM, filtered, *decisions))
+                join((place, time_bytes, b"\0", commitment, b"\0", filtered, _COUNTS[count], *made, b"\0"))
+                if 0 < count < _MOST_COUNTED
+                else join((place, time_bytes, b"\0", commitment, b"\0", filtered, audit.array_of(count, made)))
             )
         raw.left -= min(most, raw.left)
         raw.at, self._salt = at, salt
+
+    def _attributes(self, data: bytes, start: int, end: int) -> tuple[Match, Attributes]:
+        """The attributes of an event whose headers have another shape than the one before, and that shape."""
+        found = self._plan.attributes_of(data, start, end)
+        if found is None:
+            raise OutOfTheOrdinary
+        return self._plan.latest_shape, found
 
     def _rows_for(self, reading: Reading) -> list[_Row]:
         rows = []

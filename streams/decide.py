@@ -192,9 +192,9 @@ class EventTypePlan:
         self._current = Codec(published.current.schema)
         self._current_id = published.current.id
         self.readings = self._readings()
-        self._sources: set[bytes] = set()  # as they were met in well-formed events
-        self._shapes: list[Match] = []
-        self._layouts: set[Layout] = set()
+        self.sources: set[bytes] = set()  # as they were met in well-formed events
+        self.latest_shape: Match = shape_of(())
+        self._shapes: dict[Layout, Match] = {}
 
     def _readings(self) -> Mapping[bytes, Reading]:
         """What reads events by field span, by the first bytes of their values; not every schema has it."""
@@ -206,13 +206,15 @@ class EventTypePlan:
         return readings
 
     def attributes_of(self, data: bytes, start: int, end: int) -> Attributes | None:
-        """The attributes of an event whose headers, at ``start`` to ``end`` of a record batch, have a known shape."""
-        for number, match in enumerate(self._shapes):
+        """The attributes of an event whose headers, at ``start`` to ``end`` of a record batch, have a known shape.
+
+        That shape is ``latest_shape`` from then on.
+        """
+        for match in self._shapes.values():
             found = match(data, start, end)
             if found is not None:
-                if number:
-                    self._shapes.insert(0, self._shapes.pop(number))
-                return found if found[0] in self._sources else None
+                self.latest_shape = match
+                return found if found[0] in self.sources else None
         return None
 
     def learn(self, record: InputRecord) -> None:
@@ -220,15 +222,12 @@ class EventTypePlan:
         headers = dict(record.headers)
         if headers.get("content-type", b"").lower().startswith(b"application/cloudevents"):
             return
-        source = headers["ce_source"]
-        if source not in self._sources:
-            if len(self._sources) >= MOST_SOURCES:
-                self._sources.clear()
-            self._sources.add(source)
+        if len(self.sources) >= MOST_SOURCES:
+            self.sources.clear()
+        self.sources.add(headers["ce_source"])
         layout = layout_of(record.headers)
-        if layout is not None and layout not in self._layouts and len(self._layouts) < MOST_SHAPES:
-            self._layouts.add(layout)
-            self._shapes.append(shape_of(layout))
+        if layout is not None and layout not in self._shapes and len(self._shapes) < MOST_SHAPES:
+            self.latest_shape = self._shapes[layout] = shape_of(layout)
 
     def standings(self, at: dt.datetime) -> list[Standing]:
         """Whether each agreement is in force at ``at``, in the agreements' order."""

@@ -6,6 +6,7 @@ says why an event or a release fails, it only declines.
 """
 
 import hashlib
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from schemas.span_walk import Found, Walk, walk_of
 from schemas.wire import framing
 from schemas.wire.envelope import binary_headers
 from schemas.wire.types import Type
+from schemas.wire.varint import zigzag
 from streams.envelope_shapes import Attributes
 from streams.evidence import LABEL
 from streams.record_format import LENGTHS, length
@@ -205,9 +207,8 @@ def _attribute(name: str, event_type: EventType, env: dict[str, Any]) -> str:
 
 def _deliver(terms: Terms, pieces: Pieces) -> Deliver:
     """The function that makes deliveries: value, key, headers, partition, commitment."""
-    personal = _EnvelopeCode(terms)
-    env = personal.env
-    env |= {
+    envelope = _EnvelopeCode(terms)
+    env = envelope.env | {
         "release": pieces.release(terms.frame, terms.pseudonymise),
         "LENGTHS": LENGTHS,
         "length": length,
@@ -216,20 +217,22 @@ def _deliver(terms: Terms, pieces: Pieces) -> Deliver:
         "LABEL": LABEL,
         "SALT": length(len(names.HEADER_SALT)) + names.HEADER_SALT.encode() + length(32),
         "PARTITION_KEY": terms.partition_key,
-        "number": int.from_bytes,
+        "first8": struct.Struct(">Q").unpack_from,
     }
     partition = (
         "0"
         if terms.partitions == 1
-        else f"number(sha256(PARTITION_KEY + (x[1] if key is None else key)).digest()[:8], 'big') % {terms.partitions}"
+        else f"first8(sha256(PARTITION_KEY + (x[1] if key is None else key)).digest())[0] % {terms.partitions}"
     )
     lines = [
         "def deliver(d, t, x, key, salt):",
         "    v = release(d, t)",
-        *personal.lines,
         "    n = len(v)",
-        "    head = join((*k, LENGTHS[n] if n < 4096 else length(n), v))",
-        f"    headers = join(({', '.join(personal.parts)},))",
+        "    n = LENGTHS[n] if n < 4096 else length(n)",
+        "    if key is None or x[2] is None or x[3] is None:",
+        *(f"        {line}" for line in envelope.cautious()),
+        "    else:",
+        *(f"        {line}" for line in envelope.usual()),
         "    commitment = sha256(join((LABEL, salt, head, LENGTHS[c], headers))).digest()",
         f"    return {partition}, commitment, join((head, LENGTHS[c + 1], headers, SALT, salt))",
     ]
@@ -238,40 +241,69 @@ def _deliver(terms: Terms, pieces: Pieces) -> Deliver:
 
 
 class _EnvelopeCode:
-    """Code for the released key (``k``: its length and itself), the headers (``parts``) and their number (``c``)."""
+    """Code that makes ``head`` (key and value ``v`` with its length ``n``), ``headers`` and their number ``c``.
+
+    There is a quick form for events that have key, subject and time, and one for all.
+    """
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
-        self._rules = {name: rule_for(name, terms.agreement, terms.event_type) for name in (*_ATTRIBUTES, "key")}
-        fixed = b"".join(_header(name, value) for name, value in terms.fixed_headers)
-        self.env: dict[str, Any] = {"FIXED": fixed, "of_id": self._id_token, "token": self._token}
-        self.parts = ["FIXED"]
-        self.lines = [f"    c = {len(terms.fixed_headers)}"]
-        for name in _ATTRIBUTES:
-            self._attribute(name)
-        self._key()
+        self._fixed = b"".join(_header(name, value) for name, value in terms.fixed_headers)
+        self.env: dict[str, Any] = {
+            "FIXED": self._fixed,
+            "NO_KEY": zigzag(-1),
+            "of_id": self._id_token,
+            "token": self._token,
+        }
+        self._values: dict[str, str] = {}  # code of what is released, by attribute
+        for name, held in _ATTRIBUTES.items():
+            rule = rule_for(name, terms.agreement, terms.event_type)
+            if rule is None or rule.name != "drop":
+                self.env[f"NAME_{name}"] = length(len(f"ce_{name}")) + f"ce_{name}".encode()
+                self._values[name] = self._value(name, rule, held)
+        rule = rule_for("key", terms.agreement, terms.event_type)
+        self._key = None if rule is None or rule.name == "drop" else self._key_value(rule)
+
+    def usual(self) -> list[str]:
+        lines, parts = [], ["FIXED"]
+        for name, value in self._values.items():
+            held = value
+            if not value.startswith("x["):
+                held = f"w_{name}"
+                lines.append(f"{held} = {value}")
+            parts += [f"NAME_{name}", f"LENGTHS[len({held})]", held]
+        if self._key is None:
+            lines.append("head = join((NO_KEY, n, v))")
+        else:
+            lines += [f"k = {self._key}", "head = join((LENGTHS[len(k)], k, n, v))"]
+        return [
+            *lines,
+            f"headers = join(({', '.join(parts)}))",
+            f"c = {len(self._terms.fixed_headers) + len(self._values)}",
+        ]
+
+    def cautious(self) -> list[str]:
+        lines = [f"c = {len(self._terms.fixed_headers)}", "parts = [FIXED]"]
+        for name, value in self._values.items():
+            lines += [
+                f"if {_ATTRIBUTES[name]} is not None:",
+                f"    w = {value}; c += 1",
+                f"    parts += (NAME_{name}, LENGTHS[len(w)], w)",
+            ]
+        lines.append("headers = join(parts)")
+        if self._key is None:
+            return [*lines, "head = join((NO_KEY, n, v))"]
+        return [
+            *lines,
+            "if key is None: head = join((NO_KEY, n, v))",
+            f"else: k = {self._key}; head = join((LENGTHS[len(k)], k, n, v))",
+        ]
 
     def _id_token(self, value: bytes) -> bytes:
         return id_pseudonym(value.decode(), self._terms.pseudonymise).encode()
 
     def _token(self, value: bytes) -> bytes:
         return self._terms.pseudonymise(value).encode()
-
-    def _attribute(self, name: str) -> None:
-        rule, held = self._rules[name], _ATTRIBUTES[name]
-        if rule is not None and rule.name == "drop":
-            return
-        optional = name in ("subject", "time")
-        value = self._value(name, rule, held)
-        label = f"NAME_{name}"
-        self.env[label] = length(len(f"ce_{name}")) + f"ce_{name}".encode()
-        made = f"{label} + LENGTHS[len(w)] + w"
-        if optional:
-            self.lines += [f"    if {held} is None: h_{name} = b''", "    else:"]
-            self.lines += [f"        w = {value}; h_{name} = {made}; c += 1"]
-        else:
-            self.lines += [f"    w = {value}; h_{name} = {made}; c += 1"]
-        self.parts.append(f"h_{name}")
 
     def _value(self, name: str, rule: ReleaseRule | None, held: str) -> str:
         if rule is None:  # the source of an event about persons is named without path
@@ -291,20 +323,14 @@ class _EnvelopeCode:
             return f"{held}[:{kept}] + {_FIRST_MOMENT[kept:]!r} if {held}[-1] == 90 else {changed}"
         return changed
 
-    def _key(self) -> None:
-        rule = self._rules["key"]
-        if rule is None or rule.name == "drop":
-            self.lines.append("    k = (b'\\x01',)")
-            return
+    def _key_value(self, rule: ReleaseRule) -> str:
         if rule.name == "keep":
-            value = "key"
-        elif rule.name == "pseudonym":
-            value = "token(key)"
-        else:
-            changed, pseudonymise = rule.released, self._terms.pseudonymise
-            self.env["changed_key"] = lambda key: str(changed(key.decode(), pseudonymise)).encode()
-            value = "changed_key(key)"
-        self.lines += ["    if key is None: k = (b'\\x01',)", f"    else: w = {value}; k = (LENGTHS[len(w)], w)"]
+            return "key"
+        if rule.name == "pseudonym":
+            return "token(key)"
+        changed, pseudonymise = rule.released, self._terms.pseudonymise
+        self.env["changed_key"] = lambda key: str(changed(key.decode(), pseudonymise)).encode()
+        return "changed_key(key)"
 
 
 def _header(name: str, value: bytes) -> bytes:
