@@ -9,6 +9,7 @@ form, the judge decides alone. What is left to the judge although it looks simpl
 - moments before 1900 and after 2199: the binding takes their seconds as a float, which rounds late ones up.
 """
 
+import dataclasses
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -49,31 +50,43 @@ _SCOPE: Final[Mapping[str, Any]] = {
 }
 
 
-def fast_form(expression: str, variables: Sequence[Variable], judge: Judge) -> Judge | None:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Inlet:
+    """How a function of other arguments comes by the variables' values: Python code made of our own names only."""
+
+    arguments: str
+    values: Sequence[str]
+    scope: Mapping[str, Any]
+
+
+def fast_form(expression: str, variables: Sequence[Variable], judge: Judge, inlet: Inlet | None = None) -> Judge | None:
     """A function of the variables' values that gives the judge's verdicts, or None where no such form is known.
 
     Args:
         expression: one that CEL has checked against the schema.
         variables: what its names stand for, in the order of the function's arguments.
-        judge: CEL's own answer, of the same arguments.
+        judge: CEL's own answer, of the variables' values.
+        inlet: for a function of other arguments.
     """
     names = [f"v{number}" for number in range(len(variables))]
+    inlet = inlet or Inlet(", ".join(names), names, {})
     try:
         parts = {of.steps: _named(name, of) for name, of in zip(names, variables, strict=True)}
         parser = Parser(expression, parts)
         verdict = parser.whole().truth()
         guards = [_guard(part) for part in parts.values()]
-        arguments = ", ".join(names)
+        reads = "".join(f" {name} = {value}\n" for name, value in zip(names, inlet.values, strict=True))
         source = (
-            f"def holds({arguments}):\n"
+            f"def holds({inlet.arguments}):\n"
+            f"{reads}"
             f" try:\n"
             f"  if {' and '.join(guards) or 'True'}:\n"
             f"   return {verdict}\n"
             f" except NOT_ALIKE:\n"
             f"  pass\n"
-            f" return judge({arguments})\n"
+            f" return judge({', '.join(names)})\n"
         )
-        scope = {**_SCOPE, **parser.constants, "judge": judge}
+        scope = {**_SCOPE, **inlet.scope, **parser.constants, "judge": judge}
         exec(source, scope)  # noqa: S102  the source is our own code and names, never the expression's text
     except (Unsure, RecursionError, SyntaxError, MemoryError):  # all but the first: nested too deeply
         return None

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from cel_expr_python import cel
 
-from schemas.condition_fast import Judge, fast_form
+from schemas.condition_fast import Inlet, Judge, fast_form
 from schemas.condition_types import MessageTypes
 from schemas.condition_values import Variable, variable
 from schemas.suggestions import did_you_mean
@@ -104,6 +104,10 @@ class Condition:
             ConditionFailed: CEL met an error, such as null where a number is needed.
         """
         return self.holds(*[of.read(attributes, data) for of in self.variables])
+
+    def inlined(self, inlet: Inlet) -> Judge | None:
+        """``holds`` as a function of other arguments, in one call; None where CEL decides alone."""
+        return fast_form(self.expression, self.variables, self.judged, inlet)
 
     def judged(self, *values: Any) -> bool:
         """CEL's own answer for the values of ``names``.

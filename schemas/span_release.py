@@ -17,12 +17,10 @@ from schemas.span_places import (
     Unsuited,
     View,
 )
-from schemas.span_walk import Found
 from schemas.wire.decoder import reading_of
 from schemas.wire.types import Array, Map, Record, Scalar, Type, Union
 from schemas.wire.varint import zigzag
 
-SpanRelease = Callable[[bytes, Found], bytes]  # the bytes that were walked, what the walk found
 _LENGTHS: Final = tuple(map(zigzag, range(256)))
 
 
@@ -66,14 +64,16 @@ class Pieces:
         self._pieces = _merged(_pieces(root, cut, sure=True))
         _need(self._pieces)
 
-    def release(self, head: bytes, pseudonymise: Pseudonymise) -> SpanRelease:
-        """The function that releases; ``head`` is put in front. It raises ``CannotRelease`` as the rules do."""
-        env: dict[str, Any] = {"HEAD": head, "zigzag": zigzag}
+    def code(self, head: bytes, pseudonymise: Pseudonymise) -> tuple[str, dict[str, Any]]:
+        """Python code for the released bytes behind ``head``, and what its names mean.
+
+        In it ``d`` is the bytes that were walked and ``t`` what the walk found. It raises ``CannotRelease`` as the
+        rules do.
+        """
+        env: dict[str, Any] = {"HEAD": head, "zigzag": zigzag, "join": b"".join}
         parts = ["HEAD", *_expressions(self._pieces, "t", env, pseudonymise)]
-        joined = " + ".join(parts) if len(parts) <= 2 else f"join(({', '.join(parts)}))"  # noqa: PLR2004  two are joined sooner so
-        env["join"] = b"".join
-        exec(compile(f"def release(d, t): return {joined}", "<release>", "exec"), env)  # noqa: S102  of names made here only
-        return env["release"]  # type: ignore[no-any-return]  # just defined
+        together = len(parts) > 2  # noqa: PLR2004  two are added sooner than joined
+        return f"join(({', '.join(parts)}))" if together else " + ".join(parts), env
 
 
 def field_value(root: View, path: Sequence[str]) -> tuple[int, None] | tuple[None, Any]:

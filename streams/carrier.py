@@ -43,18 +43,19 @@ _ODD_EVENT: Final = (OutOfTheOrdinary, *DECLINES)
 _ODD_RELEASE: Final = (OutOfTheOrdinary, CannotRelease, ConditionFailed, IndexError, UnicodeDecodeError)
 
 
-class _Row(NamedTuple):
-    """One agreement in force, for events of one schema; a tuple, since it is unpacked for every event."""
+class _Terms(NamedTuple):
+    """How one agreement in force is served, for events of one schema; a tuple, since it is unpacked for every event."""
 
-    bit: int  # in the bitmap of those whom the event does not concern
-    when: Check | None
+    agreement: AgreementPlan
+    number: int  # among the agreements on the event type
     waiting: bytes | None  # the decision, if the agreement is set aside
     require: Sequence[Check]
     deliver: Deliver
     inbox: Sequence[list[bytes]]  # the records to write, by partition
     delivered: Sequence[bytes]  # the decision up to the commitment, by partition
-    agreement: AgreementPlan
-    number: int  # among the agreements on the event type
+
+
+_Row = tuple[int, Check | None, _Terms]  # its bit among those whom an event does not concern, whom it does, and how
 
 
 class Carrier:
@@ -198,7 +199,8 @@ class Carrier:
                 rows = rows_of[reading] = self._rows_for(reading)
             bits = count = 0
             made: list[bytes] = []
-            for bit, when, waiting, require, deliver, inbox, delivered, agreement, number in rows:
+            for bit, when, terms in rows:
+                agreement, number, waiting, require, deliver, inbox, delivered = terms
                 try:
                     if when is not None and not when(found, attributes):
                         bits |= bit
@@ -245,26 +247,23 @@ class Carrier:
         return self._plan.latest_shape, found
 
     def _rows_for(self, reading: Reading) -> list[_Row]:
-        rows = []
+        rows: list[_Row] = []
         for index, (agreement, standing) in enumerate(zip(self._plan.agreements, self._standings, strict=True)):
             if standing is not Standing.IN_FORCE:
                 continue
             spans = reading.plans[index]
             partitions = range(agreement.inbox_partitions)
             reason = self._aside.get(agreement.agreement.agreement)
-            rows.append(
-                _Row(
-                    1 << index,
-                    _unplanned if spans is None else spans.when,
-                    None if reason is None else audit.undelivered(index, "waiting", reason),
-                    () if spans is None else spans.require,
-                    _undelivered if spans is None else spans.deliver,
-                    [self._outputs[agreement.inbox, number] for number in partitions],
-                    [audit.delivered(index, number) for number in partitions],
-                    agreement,
-                    index,
-                )
+            terms = _Terms(
+                agreement,
+                index,
+                None if reason is None else audit.undelivered(index, "waiting", reason),
+                () if spans is None else spans.require,
+                _undelivered if spans is None else spans.deliver,
+                [self._outputs[agreement.inbox, number] for number in partitions],
+                [audit.delivered(index, number) for number in partitions],
             )
+            rows.append((1 << index, _unplanned if spans is None else spans.when, terms))
         return rows
 
     def _remember(self, bits: int) -> bytes:

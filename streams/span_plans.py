@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from lintas import names
+from schemas.condition_fast import Inlet
 from schemas.conditions import Condition
 from schemas.cuts import Cut
 from schemas.envelope_release import id_pseudonym, released_attribute, rule_for
@@ -168,7 +169,7 @@ def _check(condition: Condition, seen: View, event_type: EventType, before: int 
             env[f"as{number}"] = variable.convert
             value = f"as{number}({value})"
         values.append(value)
-    after = _compiled(f"holds({', '.join(values)})", env)
+    after = condition.inlined(Inlet("t, x", values, env)) or _compiled(f"holds({', '.join(values)})", env)
     if before is None:
         return after
 
@@ -208,8 +209,8 @@ def _attribute(name: str, event_type: EventType, env: dict[str, Any]) -> str:
 def _deliver(terms: Terms, pieces: Pieces) -> Deliver:
     """The function that makes deliveries: value, key, headers, partition, commitment."""
     envelope = _EnvelopeCode(terms)
-    env = envelope.env | {
-        "release": pieces.release(terms.frame, terms.pseudonymise),
+    value, env = pieces.code(terms.frame, terms.pseudonymise)
+    env |= envelope.env | {
         "LENGTHS": LENGTHS,
         "length": length,
         "sha256": hashlib.sha256,
@@ -226,7 +227,7 @@ def _deliver(terms: Terms, pieces: Pieces) -> Deliver:
     )
     lines = [
         "def deliver(d, t, x, key, salt):",
-        "    v = release(d, t)",
+        f"    v = {value}",
         "    n = len(v)",
         "    n = LENGTHS[n] if n < 4096 else length(n)",
         "    if key is None or x[2] is None or x[3] is None:",

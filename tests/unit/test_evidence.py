@@ -1,5 +1,7 @@
 import hashlib
 import itertools
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -51,3 +53,12 @@ def test_salts_are_derived_as_the_reference_says() -> None:
 def test_seeds_are_random() -> None:
     assert evidence.new_seed() != evidence.new_seed()
     assert len(evidence.new_seed()) == evidence.SALT_BYTES
+
+
+def test_the_program_of_the_reference_page_checks_a_delivery() -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/evidence.md").read_text()
+    program: dict[str, Any] = {}
+    exec(page.split("```python\n")[1].split("```")[0], program)
+    headers = [*HEADERS, (names.HEADER_SALT, SEED), ("long", b"x" * 9_000)]
+    for key, value in ((b"k", b"v" * 300), (None, b""), (b"", None)):
+        assert program["commitment"](SEED, key, headers, value) == evidence.commitment(SEED, key, headers, value)
