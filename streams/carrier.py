@@ -19,7 +19,7 @@ from schemas.wire.varint import read_varint, zigzag
 from streams import audit, dead_letters
 from streams.decide import AgreementPlan, Dead, Event, EventTypePlan, Filtered, reason_of
 from streams.envelope_shapes import Attributes, Match
-from streams.evidence import LABEL, commitment_to, salts
+from streams.evidence import LABEL, commitment, commitment_to, salts
 from streams.record_format import RawBatch, content
 from streams.records import InputRecord, OutputRecord
 from streams.span_plans import Check, Deliver, Reading
@@ -182,7 +182,7 @@ class Carrier:
                 salt, match = self._salt, plan.latest_shape
                 continue
             at = end
-            commitment = sha256(join((LABEL, salt, data[begin:end]))).digest()
+            payload_in = sha256(join((LABEL, salt, data[begin:end]))).digest()
             salt = next_salt()
             if published_ms != time_part:
                 time_part, time_bytes = published_ms, zigzag(published_ms)
@@ -192,7 +192,7 @@ class Carrier:
             place = _LOW[offset << 1 & 0x3FFF] + high if high else zigzag(offset)
             offsets.append(offset)
             if is_repeat(offset, published_ms, identity(attributes[0], attributes[1])):
-                entries.append(join((place, time_bytes, audit.DUPLICATE, commitment, _NOTHING_MORE)))
+                entries.append(join((place, time_bytes, audit.DUPLICATE, payload_in, _NOTHING_MORE)))
                 continue
             rows = rows_of.get(reading)
             if rows is None:
@@ -232,9 +232,9 @@ class Carrier:
             if filtered is None:
                 filtered = self._remember(bits)
             entries.append(
-                join((place, time_bytes, b"\0", commitment, b"\0", filtered, _COUNTS[count], *made, b"\0"))
+                join((place, time_bytes, b"\0", payload_in, b"\0", filtered, _COUNTS[count], *made, b"\0"))
                 if 0 < count < _MOST_COUNTED
-                else join((place, time_bytes, b"\0", commitment, b"\0", filtered, audit.array_of(count, made)))
+                else join((place, time_bytes, b"\0", payload_in, b"\0", filtered, audit.array_of(count, made)))
             )
         raw.left -= min(most, raw.left)
         raw.at, self._salt = at, salt
@@ -279,14 +279,14 @@ class Carrier:
         record, end = raw.record_at(start, *self._place)
         if record.offset < raw.from_offset:
             return end
-        commitment = commitment_to(self._salt, content(record.key, record.value, record.headers))
+        payload_in = commitment_to(self._salt, content(record.key, record.value, record.headers))
         self._salt = next(self._salts)
         head = zigzag(record.offset) + zigzag(record.timestamp_ms)
         self.decided.offsets.append(record.offset)
-        self.decided.entries.append(b"".join((head, *self._decided_in_full(record, commitment))))
+        self.decided.entries.append(b"".join((head, *self._decided_in_full(record, payload_in))))
         return end
 
-    def _decided_in_full(self, record: InputRecord, commitment: bytes) -> Sequence[bytes]:
+    def _decided_in_full(self, record: InputRecord, payload_in: bytes) -> Sequence[bytes]:
         """The entry of an event behind its offset and time."""
         try:
             event = self._plan.read(record)
@@ -294,11 +294,11 @@ class Carrier:
             self._window.add_malformed(record.offset)
             self._write(dead_letters.quarantined(record, self._plan, error, catalogue=self._catalogue, at=self._at))
             problem = audit.problem(reason_of(error))
-            return audit.QUARANTINED, commitment, problem, audit.NOTHING_FILTERED, audit.END
+            return audit.QUARANTINED, payload_in, problem, audit.NOTHING_FILTERED, audit.END
         self._plan.learn(record)
         source, event_id = event.envelope.source.encode(), event.envelope.id.encode()
         if self._window.is_repeat(record.offset, record.timestamp_ms, identity(source, event_id)):
-            return audit.DUPLICATE, commitment, _NOTHING_MORE
+            return audit.DUPLICATE, payload_in, _NOTHING_MORE
         bits, made = 0, []
         for index, (agreement, standing) in enumerate(zip(self._plan.agreements, self._standings, strict=True)):
             if standing is Standing.IN_FORCE:
@@ -308,7 +308,7 @@ class Carrier:
                 else:
                     made.append(decision)
         filtered = audit.filtered(bits, len(self._plan.agreements))
-        return audit.ROUTED, commitment, audit.NO_PROBLEM, filtered, audit.array(made)
+        return audit.ROUTED, payload_in, audit.NO_PROBLEM, filtered, audit.array(made)
 
     def _serve_in_full(self, plan: AgreementPlan, index: int, record: InputRecord, event: Event) -> bytes | None:
         """One agreement's decision for the audit record; None if the event is not the consumer's."""
@@ -321,10 +321,10 @@ class Carrier:
             self._write(dead_letters.dead_letter(record, plan, decision, catalogue=self._catalogue, at=self._at))
             return audit.undelivered(index, "dead", decision.reason)
         salt, self._salt = self._salt, next(self._salts)
-        commitment = commitment_to(salt, content(decision.key, decision.value, decision.headers))
         headers = [*decision.headers, (names.HEADER_SALT, salt)]
+        made = commitment(salt, decision.key, headers, decision.value)
         self._write(OutputRecord(plan.inbox, decision.partition, decision.key, decision.value, headers))
-        return audit.delivered(index, decision.partition) + commitment + audit.NO_PROBLEM
+        return audit.delivered(index, decision.partition) + made + audit.NO_PROBLEM
 
     def _write(self, output: OutputRecord) -> None:
         self._outputs[output.topic, output.partition].append(content(output.key, output.value, output.headers))

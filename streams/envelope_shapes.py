@@ -2,7 +2,8 @@
 
 A ``Shape`` is learned from the headers of one event that was read in full. Later headers of the same shape are compared
 as bytes, and only the values that vary are looked at; whatever is not exactly so is read in full. The values of id and
-subject are printable ASCII and that of time is a plain moment, or the shape does not match.
+subject are printable ASCII and that of time is a plain moment, or the shape does not match; the source is for the
+caller to know.
 """
 
 import re
@@ -61,6 +62,8 @@ def shape_of(layout: Layout) -> Match:
         ]
         if name == "ce_time":
             lines.append(f"    if not moment({held}): return None")
+        elif name == "ce_source":
+            continue  # whoever uses the attributes knows the sources
         elif name in _NAMED:
             lines.append(f"    if not {held} or {held}.translate(None, PRINTABLE): return None")
         elif name.startswith(_PREFIX):

@@ -43,9 +43,9 @@ def salts(seed: bytes, topic: str, partition: int) -> Iterator[bytes]:
 
 
 def commitment(salt: bytes, key: bytes | None, headers: Headers, value: bytes | None) -> bytes:
-    """The commitment to a record as it travels: key, value and headers in their order without ``lintas-salt``."""
-    kept = [(name, value) for name, value in headers if name != names.HEADER_SALT]
-    return commitment_to(salt, content(key, value, kept))
+    """The commitment to a record as it travels: key, value and headers in their order, ``lintas-salt`` emptied."""
+    emptied = [(name, b"" if name == names.HEADER_SALT else value) for name, value in headers]
+    return commitment_to(salt, content(key, value, emptied))
 
 
 def commitment_to(salt: bytes, record: bytes) -> bytes:

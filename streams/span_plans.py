@@ -26,7 +26,7 @@ from schemas.wire.envelope import binary_headers
 from schemas.wire.types import Type
 from schemas.wire.varint import zigzag
 from streams.envelope_shapes import Attributes
-from streams.evidence import LABEL
+from streams.evidence import LABEL, SALT_BYTES
 from streams.record_format import LENGTHS, length
 
 Check = Callable[[Found, Attributes], bool]
@@ -216,7 +216,8 @@ def _deliver(terms: Terms, pieces: Pieces) -> Deliver:
         "sha256": hashlib.sha256,
         "join": b"".join,
         "LABEL": LABEL,
-        "SALT": length(len(names.HEADER_SALT)) + names.HEADER_SALT.encode() + length(32),
+        "EMPTY": length(0),
+        "OF_SALT": length(SALT_BYTES),
         "PARTITION_KEY": terms.partition_key,
         "first8": struct.Struct(">Q").unpack_from,
     }
@@ -234,17 +235,18 @@ def _deliver(terms: Terms, pieces: Pieces) -> Deliver:
         *(f"        {line}" for line in envelope.cautious()),
         "    else:",
         *(f"        {line}" for line in envelope.usual()),
-        "    commitment = sha256(join((LABEL, salt, head, LENGTHS[c], headers))).digest()",
-        f"    return {partition}, commitment, join((head, LENGTHS[c + 1], headers, SALT, salt))",
+        # what is committed to ends with the salt's header without the salt, the record with the salt
+        f"    return {partition}, sha256(m + EMPTY).digest(), m[{len(LABEL) + SALT_BYTES}:] + OF_SALT + salt",
     ]
     exec(compile("\n".join(lines), "<delivery>", "exec"), env)  # noqa: S102  of names made here only
     return env["deliver"]  # type: ignore[no-any-return]  # just defined
 
 
 class _EnvelopeCode:
-    """Code that makes ``head`` (key and value ``v`` with its length ``n``), ``headers`` and their number ``c``.
+    """Code that makes ``m``: label and salt, and the content of the delivery up to the name of the salt's header.
 
-    There is a quick form for events that have key, subject and time, and one for all.
+    In it ``v`` is the value and ``n`` its length. There is a quick form for events that have key, subject and time, and
+    one for all.
     """
 
     def __init__(self, terms: Terms) -> None:
@@ -253,6 +255,7 @@ class _EnvelopeCode:
         self.env: dict[str, Any] = {
             "FIXED": self._fixed,
             "NO_KEY": zigzag(-1),
+            "NAME_salt": length(len(names.HEADER_SALT)) + names.HEADER_SALT.encode(),
             "of_id": self._id_token,
             "token": self._token,
         }
@@ -266,39 +269,35 @@ class _EnvelopeCode:
         self._key = None if rule is None or rule.name == "drop" else self._key_value(rule)
 
     def usual(self) -> list[str]:
-        lines, parts = [], ["FIXED"]
+        lines, parts = [], ["LABEL", "salt"]
+        if self._key is None:
+            parts.append("NO_KEY")
+        else:
+            lines.append(f"k = {self._key}")
+            parts += ["LENGTHS[len(k)]", "k"]
+        headers = len(self._terms.fixed_headers) + len(self._values) + 1
+        parts += ["n", "v", f"LENGTHS[{headers}]", "FIXED"]
         for name, value in self._values.items():
             held = value
             if not value.startswith("x["):
                 held = f"w_{name}"
                 lines.append(f"{held} = {value}")
             parts += [f"NAME_{name}", f"LENGTHS[len({held})]", held]
-        if self._key is None:
-            lines.append("head = join((NO_KEY, n, v))")
-        else:
-            lines += [f"k = {self._key}", "head = join((LENGTHS[len(k)], k, n, v))"]
-        return [
-            *lines,
-            f"headers = join(({', '.join(parts)}))",
-            f"c = {len(self._terms.fixed_headers) + len(self._values)}",
-        ]
+        return [*lines, f"m = join(({', '.join(parts)}, NAME_salt))"]
 
     def cautious(self) -> list[str]:
-        lines = [f"c = {len(self._terms.fixed_headers)}", "parts = [FIXED]"]
+        lines = [f"c = {len(self._terms.fixed_headers) + 1}", "parts = []"]
         for name, value in self._values.items():
             lines += [
                 f"if {_ATTRIBUTES[name]} is not None:",
                 f"    w = {value}; c += 1",
                 f"    parts += (NAME_{name}, LENGTHS[len(w)], w)",
             ]
-        lines.append("headers = join(parts)")
         if self._key is None:
-            return [*lines, "head = join((NO_KEY, n, v))"]
-        return [
-            *lines,
-            "if key is None: head = join((NO_KEY, n, v))",
-            f"else: k = {self._key}; head = join((LENGTHS[len(k)], k, n, v))",
-        ]
+            lines.append("k = (NO_KEY,)")
+        else:
+            lines += ["if key is None: k = (NO_KEY,)", f"else: k = {self._key}; k = (LENGTHS[len(k)], k)"]
+        return [*lines, "m = join((LABEL, salt, *k, n, v, LENGTHS[c], FIXED, *parts, NAME_salt))"]
 
     def _id_token(self, value: bytes) -> bytes:
         return id_pseudonym(value.decode(), self._terms.pseudonymise).encode()

@@ -56,7 +56,7 @@ VALUES = st.one_of(st.binary(max_size=80), st.text(max_size=40).map(lambda text:
 @given(st.data())
 def test_what_is_recognised_is_well_formed_and_has_the_attributes_of_the_full_reading(data: st.DataObject) -> None:
     match, changed = shape(), dict(GOOD)
-    for name in data.draw(st.lists(st.sampled_from([name for name, _ in GOOD]), max_size=3)):
+    for name in data.draw(st.lists(st.sampled_from([name for name, _ in GOOD if name != "ce_source"]), max_size=3)):
         changed[name] = data.draw(TIMES if name == "ce_time" else VALUES)
     headers = data.draw(st.sampled_from([list(changed.items()), list(changed.items())[:-1]]))
     found = recognised(match, headers)

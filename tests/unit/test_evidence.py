@@ -16,7 +16,7 @@ HEADERS = [("ce_id", b"1"), ("ce_type", b"x")]
 
 def test_a_recipient_opens_its_own_commitment_with_its_salt_alone() -> None:
     salt = next(evidence.salts(SEED, "t", 0))
-    written = evidence.commitment(salt, b"k", HEADERS, b"v")
+    written = evidence.commitment(salt, b"k", [*HEADERS, (names.HEADER_SALT, b"")], b"v")
     received = [*HEADERS, (names.HEADER_SALT, salt)]
     assert evidence.commitment(dict(received)[names.HEADER_SALT], b"k", received, b"v") == written
 
