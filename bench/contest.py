@@ -12,7 +12,7 @@ from bench.outputs import Outputs
 from bench.stage import Stage
 from lintas.errors import BusUnavailable
 
-EVENTS = 300_000
+EVENTS = 500_000
 
 
 def entrants(contenders: Sequence[Contender]) -> dict[str, str]:

@@ -8,6 +8,8 @@ Without make: ``.venv/bin/python -m bench.run --part E --rounds 1 --events 20000
 """
 
 import argparse
+import signal
+import sys
 from collections.abc import Sequence
 
 from bench import contest, memory, report, scaling
@@ -31,6 +33,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30, help="how long latency is measured")
     parser.add_argument("--only", action="append", help="a contender's name; may be repeated")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as Ctrl-C does: everything that was started is ended
     report.write_section("machine", machine())
     if arguments.part == "memory":
         memory.measure(arguments.events or memory.EVENTS)

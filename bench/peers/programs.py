@@ -172,14 +172,14 @@ def peers() -> list[Program]:
         Program(
             "Faust agent",
             [sys.executable, "-m", "bench.peers.faust_agent"],
-            share=0.1,
+            share=0.05,
             caveat="at least once: Faust has no transaction over topics that it does not consume",
             audits_each=True,
         ),
         Program(
             "Quix Streams",
             [str(OWN_PYTHON), "-m", "bench.peers.quix_app"],
-            share=0.2,
+            share=0.1,
             caveat="",
             audits_each=True,
         ),

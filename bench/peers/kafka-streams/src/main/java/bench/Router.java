@@ -104,8 +104,7 @@ final class Router implements Processor<byte[], byte[], byte[], byte[]> {
       }
       names.add(inbox.name());
       byte[] value = consumer.release() == null ? record.value() : consumer.release().of(event);
-      context.forward(
-          record.withValue(value).withHeaders(new RecordHeaders(record.headers())), inbox.name());
+      context.forward(record.withValue(value), inbox.name()); // takes a copy of the headers along
     }
     context.forward(record.withValue(entry(record.value(), names)).withHeaders(new RecordHeaders()), AUDIT);
   }
