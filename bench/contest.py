@@ -13,6 +13,7 @@ from bench.stage import Stage
 from lintas.errors import BusUnavailable
 
 EVENTS = 500_000
+LEAST_EVENTS = 20_000  # fewer would come in a few commits, which measure little
 
 
 def entrants(contenders: Sequence[Contender]) -> dict[str, str]:
@@ -83,7 +84,7 @@ def whole(events: float) -> int:
 
 
 def _one(contender: Contender, stage: Stage, job: Job, events: int) -> Round:
-    own = whole(events * contender.share)
+    own = min(events, max(whole(events * contender.share), LEAST_EVENTS))
     outputs = Outputs(contender, stage, job)
     measured = carry(contender, stage, job, own)
     outputs.check(events - own, own)

@@ -22,11 +22,16 @@ def machine() -> str:
     memory = psutil.virtual_memory().total / 2**30
     libraries = [f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES]
     return (
-        f"Measured on {dt.datetime.now(dt.UTC):%Y-%m-%d} on {os.cpu_count()} processors ({_processor()}), "
-        f"{memory:.0f} GiB, {platform.system()} {platform.release()}; brokers, contenders and bench share them. "
-        f"Load average before: {os.getloadavg()[0]:.1f}. Python {platform.python_version()}, {', '.join(libraries)}, "
+        f"{os.cpu_count()} processors ({_processor()}), {memory:.0f} GiB, {platform.system()} {platform.release()}; "
+        f"broker, contenders and bench share them. Python {platform.python_version()}, {', '.join(libraries)}, "
         f"quixstreams {_quix()}, Apache Kafka {_kafka()} (one broker) and Kafka Streams {_streams()} on Java {_java()}."
     )
+
+
+def moment() -> str:
+    """When a section was measured, and what else the machine was doing."""
+    one, _, fifteen = os.getloadavg()
+    return f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC; load average {one:.1f} (of fifteen minutes: {fifteen:.1f})."
 
 
 def _processor() -> str:

@@ -6,7 +6,7 @@ from bench import report
 from bench.backlog import Publisher
 from bench.contender import THROUGHPUT, Failed
 from bench.jobs import RELEASE
-from bench.machine import machine
+from bench.machine import moment
 from bench.ours import Ours
 from bench.processes import check_alive, cpu_seconds, ended, resident_bytes
 from bench.stage import Stage, stage
@@ -54,7 +54,7 @@ def measure(events: int) -> None:
     text = (
         f"**Memory** of one worker over {len(rows) * PORTION:,} events of job C. From a quarter of the way to the end "
         f"it changed by {growth:+,.1f} MiB (least {min(settled) / 2**20:,.1f}, most {max(settled) / 2**20:,.1f})."
-        f"\n\n{text}\n\n{machine()}"
+        f"\n\n{text}\n\n{moment()}"
     )
     report.write_section("memory", text)
     print(text)

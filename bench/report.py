@@ -33,7 +33,7 @@ def contest(results: Mapping[str, Sequence[Round] | str], caveats: Mapping[str, 
     rows = []
     for name, rounds in results.items():
         if isinstance(rounds, str):
-            rows.append([name, rounds, "", "", "", "", ""])
+            rows.append([name, *"-----", rounds])
             continue
         rate, cpu = _median_rate(rounds), _median_cpu(rounds)
         rows.append(
@@ -63,7 +63,7 @@ def latencies(results: Mapping[str, Delays | str], caveats: Mapping[str, str]) -
     rows = []
     for name, found in results.items():
         if isinstance(found, str):
-            rows.append([name, found, "", "", "", ""])
+            rows.append([name, *"----", found])
         else:
             figures = [f"{value:,.1f}" for value in (found.p50, found.p99, found.p999, found.most)]
             rows.append([name, *figures, f"{found.events:,}" + (f"; {caveats[name]}" if caveats[name] else "")])

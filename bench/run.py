@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from bench import contest, memory, report, scaling
 from bench.contender import Contender
 from bench.jobs import JOBS, TIMED
-from bench.machine import machine
+from bench.machine import machine, moment
 from bench.ours import Ours
 from bench.peers.programs import peers
 from bench.stage import stage
@@ -52,14 +52,16 @@ def _compare(part: str, contenders: Sequence[Contender], events: int, rounds: in
         for job in jobs:
             results = contest.run_job(bus, job, contenders, absent, events=events, rounds=rounds)
             text = contest.describe(job, results, contenders, rounds)
-            report.write_section(job.name, text)
-            print(text, flush=True)
+            _write(job.name, text)
         if part in ("jobs", LATENCY):
             found = contest.run_latency(bus, contenders, absent, seconds)
             text = report.latencies(found, {contender.name: contender.caveat for contender in contenders})
-            text = f"**Latency**: {TIMED.title}.\n\n{text}"
-            report.write_section(LATENCY, text)
-            print(text, flush=True)
+            _write(LATENCY, f"**Latency**: {TIMED.title}.\n\n{text}")
+
+
+def _write(name: str, text: str) -> None:
+    report.write_section(name, f"{text}\n\n{moment()}")
+    print(text, flush=True)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from bench.catalogue import EventTypes
 from bench.contender import THROUGHPUT, Failed
 from bench.contest import whole
 from bench.jobs import ALL, ROUTE, Desk, Job
-from bench.machine import machine
+from bench.machine import moment
 from bench.measure import Round, watch
 from bench.ours import Ours
 from bench.outputs import at_end, reader
@@ -36,7 +36,7 @@ def measure(part: str, events: int, rounds: int) -> None:
     """Answer one question, or all of them where ``part`` is ``scaling``."""
     for name, (title, answer) in QUESTIONS.items():
         if part in ("scaling", name):
-            text = f"**{title}**\n\n{answer(events, rounds)}\n\n{machine()}"
+            text = f"**{title}**\n\n{answer(events, rounds)}\n\n{moment()}"
             report.write_section(name, text)
             print(text, flush=True)
 
