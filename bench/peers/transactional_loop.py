@@ -1,6 +1,6 @@
 """Peer: a hand-written transactional loop on confluent-kafka (librdkafka) with fastavro.
 
-Does: exactly once, one transaction for each batch of up to 5,000 events, offsets inside it; routing, decisions on the
+Does: exactly once, one transaction for each batch of up to 10,000 events, offsets inside it; routing, decisions on the
 payload, reduced releases, pseudonyms; one audit record for each batch with every event's place, inboxes and SHA-256.
 Does not: catalogue, duplicates, dead letters, quarantine, checks of the envelope, salted commitments, hand-over and
 recovery beyond ending with an error. Run as ``python -m bench.peers.transactional_loop WORK.json``.
@@ -18,7 +18,7 @@ from confluent_kafka import Consumer, KafkaException, Message, Producer
 from bench.peers.rules import Rules, sha256
 from bench.work import Work
 
-BATCH_EVENTS = 5_000
+BATCH_EVENTS = 10_000
 ENTRIES = fastavro.parse_schema(
     {
         "type": "array",
