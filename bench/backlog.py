@@ -9,8 +9,7 @@ from confluent_kafka import Producer
 
 from bench.jobs import SCHEMA, Job, data_of, headers_of, key_of
 from bench.stage import Stage
-from lintas import names
-from lintas.credentials import confluent_options
+from schemas.cluster import options
 from schemas.wire import framing
 
 FLUSH_SECONDS = 60.0
@@ -25,7 +24,7 @@ class Publisher:
         self._schema = fastavro.parse_schema(dict(SCHEMA))
         self._producer = Producer(
             {
-                **confluent_options(stage.settings, names.ADMIN),
+                **options(stage.settings),
                 "enable.idempotence": True,
                 "linger.ms": linger_ms,
                 "compression.type": "lz4",

@@ -14,9 +14,7 @@ from bench.catalogue import agreement_of
 from bench.contender import Contender, Failed
 from bench.jobs import PSEUDONYM, Desk, Job, data_of
 from bench.stage import Stage
-from lintas import names
-from lintas.credentials import confluent_options
-from schemas.cluster import Partition
+from schemas.cluster import Partition, options
 from schemas.wire import framing
 
 READ_SECONDS = 120.0
@@ -104,7 +102,7 @@ def reader(stage: Stage, places: Mapping[Partition, int]) -> Consumer:
     """A consumer of committed records from some places, which tells the end of each partition."""
     consumer = Consumer(
         {
-            **confluent_options(stage.settings, names.ADMIN),
+            **options(stage.settings),
             "group.id": "bench.reader",
             "enable.auto.commit": False,
             "isolation.level": "read_committed",

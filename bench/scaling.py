@@ -27,7 +27,7 @@ UNASKED: Final = 99
 INBOXES: Final = (1, 10, 100, 1_000)
 NEW_INBOXES: Final = 250  # in one catalogue: Kafka refuses to create thousands of topics in one request
 SINGLE_EVENTS: Final = 15
-IDLE_SECONDS: Final = 15.0
+IDLE_SECONDS: Final = 30.0
 START_SECONDS: Final = 60.0
 ARRIVAL_SECONDS: Final = 60.0
 ONE_INBOX_PARTITION: Final = EventTypes(inbox_partitions=1)
@@ -95,10 +95,11 @@ def event_types(events: int, rounds: int) -> str:
         idle = _cpu_of_waiting(bus)
         publish(bus, unasked, whole(events))
         busy = _cpu_of_waiting(bus)
+        read = sum(_read(bus, job) for job in unasked)
     return (
         f"{_rounds('event types', found)}\n\nA worker that has nothing to do used {idle:,.2f} CPU seconds in its first "
         f"{IDLE_SECONDS:.0f} s, start-up included; with {whole(events):,} events waiting of types that nobody asked "
-        f"for it used {busy:,.2f}."
+        f"for it used {busy:,.2f}, and its lanes read {read:,} of them."
     )
 
 
@@ -160,6 +161,11 @@ def _cpu_of_waiting(bus: Stage) -> float:
         time.sleep(IDLE_SECONDS)
         check_alive(processes, bus.log(contender.name))
         return cpu_seconds(processes)
+
+
+def _read(bus: Stage, job: Job) -> int:
+    """How many of a job's events the lanes have gone past."""
+    return sum(bus.cluster.committed(Ours().group(job), bus.partitions(job)).values())
 
 
 def _single_events(bus: Stage, job: Job) -> Iterator[float]:
