@@ -35,11 +35,16 @@ check: $(READY) ## lint, format, types, import contracts
 	@$(BIN)/mypy
 	@for part in . unit integration conformance acceptance; do \
 		MYPYPATH=.:connectors/client:tests:tests/$$part $(BIN)/mypy tests/$$part/*.py || exit 1; done
-	@MYPYPATH=.:connectors/client $(BIN)/mypy bench/*.py docs/*.py
+	@MYPYPATH=.:connectors/client $(BIN)/mypy bench/*.py bench/peers/*.py docs/*.py
 	@$(BIN)/lint-imports
 
-bench: $(READY) ## measure the lane on this machine
-	@$(BIN)/python bench/lane.py
+bench/.venv/.ready: bench/requirements.lock
+	@$(PYTHON) -m venv bench/.venv
+	@bench/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bench/requirements.lock
+	@touch $@
+
+bench: $(READY) bench/.venv/.ready ## measure ours and the peers on this machine (PART=jobs, E, latency, scaling, memory ...)
+	@$(BIN)/python -m bench.run --part $(or $(PART),jobs) $(ARGS)
 
 docs: $(READY) ## write the generated pages of docs/reference anew
 	@$(BIN)/python docs/generate.py
@@ -47,11 +52,13 @@ docs: $(READY) ## write the generated pages of docs/reference anew
 lock: $(READY) ## resolve the dependencies anew: names, versions and hashes, no host
 	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --extra dev --no-emit-index-url \
 		--no-emit-find-links --no-emit-trusted-host --no-header --output-file requirements.lock pyproject.toml
+	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
+		--no-emit-find-links --no-emit-trusted-host --no-header --output-file bench/requirements.lock bench/requirements.in
 
 clean: ## stop the local bus and remove what make, the bus and the tests have made
 	@for home in .lintas/demo .lintas; do \
 		if [ -x $(BIN)/lintas ] && [ -d $$home ]; then LINTAS_HOME=$$home $(BIN)/lintas down 2>/dev/null || true; fi; done
-	@rm -rf $(VENV) .lintas .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) bench/.venv bench/peers/kafka-streams/target .lintas .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} + ; rm -rf *.egg-info connectors/client/*.egg-info
 
 .PHONY: help install demo up test check bench docs lock clean
