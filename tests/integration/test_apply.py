@@ -277,7 +277,14 @@ def test_waiting_ends_when_every_lane_reports_the_catalogue(bus: Settings, in_fo
     assert found is not None
     client = producer(bus, names.WORKER)
     for lane in range(8):
-        report = {"lane": lane, "worker": "w", "catalogue": found[0].manifest, "partitions": 1, "at": "now"}
+        report = {
+            "generation": 1,
+            "lane": lane,
+            "worker": "w",
+            "catalogue": found[0].manifest,
+            "partitions": 1,
+            "at": "now",
+        }
         client.produce(names.LANES_STATUS, json.dumps(report).encode(), f"lane/{lane}".encode())
     client.flush(30)
     assert apply(bus, in_force, author="test", wait_seconds=30).changes == ()
