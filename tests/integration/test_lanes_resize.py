@@ -20,7 +20,7 @@ from lane_bus import Sent, Worker, catalogue, mixed, publish, put_in_force, wait
 from lane_promises import Workers, assert_exactly_once
 
 from lintas import names
-from lintas.credentials import confluent_options
+from lintas.credentials import aiokafka_options, confluent_options
 from lintas.errors import LanePlansBroken, ResizeBehind, ResizeOvertaken
 from lintas.local.bus import LocalBus
 from lintas.settings import Settings
@@ -28,6 +28,11 @@ from schemas.cluster import Cluster
 from schemas.generations import append, latest_plan, now, read_plans
 from schemas.lane_plans import LanePlan
 from schemas.provision import ensure_bus
+from schemas.pseudonyms import PseudonymKeys
+from streams.decide import Plans
+from streams.lane import Lane, LaneDuties
+from streams.plan_follower import PlanFollower
+from streams.producer import OnceProducer
 from streams.resize import resize
 
 pytestmark = pytest.mark.timeout(300)
@@ -242,6 +247,48 @@ def test_a_zombie_of_the_old_generation_doubles_nothing(settings: Settings, work
     assert_exactly_once(settings, publishing.sent)
     assert_nothing_hangs(settings)
     assert frozen.end() == 0
+
+
+async def test_a_lane_that_is_replaced_just_before_it_initialises_reads_no_position(
+    settings: Settings, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its id is not fenced by the resize, since it comes later: that it reads the plans after it is what stops it."""
+    sent = list(mixed(0, 400))
+    await publish(settings, iter(sent))
+    plan = await asyncio.to_thread(latest_plan, settings)
+    follower = PlanFollower(aiokafka_options(settings, names.WORKER), asyncio.Event())
+    await follower.start()
+    start, resizing, answers = OnceProducer.start, asyncio.Event(), list[bool]()
+
+    async def resize_then_start(producer: OnceProducer) -> None:
+        if not resizing.is_set():
+            resizing.set()
+            await asyncio.to_thread(resize, settings, 3, author="test")
+        await start(producer)
+
+    async def still_mine(_: Lane) -> bool:
+        return follower.plans.latest == plan
+
+    async def replaced() -> bool:
+        answers.append((await follower.read_to_end()).latest != plan)
+        return answers[-1]
+
+    monkeypatch.setattr(OnceProducer, "start", resize_then_start)
+    plans = Plans(lane_bus.in_force(settings), PseudonymKeys.load(settings.secrets / "pseudonym-keys"))
+    options = aiokafka_options(settings, names.WORKER)
+    duties = LaneDuties(settings, options, "late", plan.generation, plan.lanes, lambda: plans, still_mine, replaced)
+    lane = Lane(names.lane_of(lane_bus.TOPIC, 0, plan.lanes), duties)
+    await lane.start()
+    try:
+        await asyncio.to_thread(wait_until, resizing.is_set, "the lane to initialise its id")
+        workers.start()
+        await asyncio.to_thread(wait_until_everything_is_decided, settings, sent)
+    finally:
+        await lane.stop()
+        await follower.stop()
+    await asyncio.to_thread(assert_exactly_once, settings, sent)
+    assert {of for of, _ in await asyncio.to_thread(generations_of_decisions, settings)} == {2}
+    assert answers == [True]
 
 
 @pytest.mark.parametrize(
