@@ -19,11 +19,10 @@ LintasError
 ├── UnknownName            a name that the catalogue does not hold
 ├── LaneStopped            a lane must not go on without a person
 │   └── OffsetLost         the committed position of a known partition is gone
-├── LanesError             the number of lanes is not what was asked for
-│   ├── NoLanes            the bus has none yet
-│   ├── LanePlansBroken    nobody can tell how many lanes there are
-│   ├── ResizeOvertaken    somebody else changed their number meanwhile
-│   └── ResizeBehind       the number is changed, but lanes do not run
+├── NoLanes                the bus has no lanes yet
+├── LanePlansBroken        nobody can tell how many lanes there are
+├── ResizeOvertaken        somebody else changed the number of lanes meanwhile
+├── ResizeBehind           the number of lanes is changed, but some do not run
 ├── RequestRefused         the bus refused what a system asked of it
 ├── ProcessorStopped       a processor must not go on
 │   ├── OwnershipLost      another instance does its work
@@ -192,18 +191,14 @@ class OffsetLost(LaneStopped):
     """
 
 
-class LanesError(LintasError):
-    """The lanes are not as they should be."""
-
-
-class NoLanes(LanesError):
+class NoLanes(LintasError):
     """This bus has no lanes yet.
 
     Remedy: `lintas up`, or `lintas catalogue apply DIR`: both make what a bus needs.
     """
 
 
-class LanePlansBroken(LanesError):
+class LanePlansBroken(LintasError):
     """The topic lintas.lanes.plans says how many lanes there are, and it cannot be used: {reason}.
 
     Likely cause: somebody deleted the topic or wrote to it. No lane starts: two numbers of lanes at once would deliver
@@ -212,7 +207,7 @@ class LanePlansBroken(LanesError):
     """
 
 
-class ResizeOvertaken(LanesError):
+class ResizeOvertaken(LintasError):
     """{author} changed the number of lanes to {lanes} (generation {generation}) while this command asked for {asked}.
 
     Likely cause: two people resize at the same time.
@@ -220,7 +215,7 @@ class ResizeOvertaken(LanesError):
     """
 
 
-class ResizeBehind(LanesError):
+class ResizeBehind(LintasError):
     """The bus has {lanes} lanes now (generation {generation}), but after {seconds} s lane(s) {behind} do not run.
 
     Likely cause: no worker runs, or a lane has stopped. Nothing is lost meanwhile: events wait in their topics.

@@ -238,7 +238,7 @@ def test_a_zombie_of_the_old_generation_doubles_nothing(settings: Settings, work
         frozen.process.send_signal(signal.SIGSTOP)
         try:
             workers.start()
-            resize(settings, 3, author="test", wait_seconds=60)
+            resize(settings, 3, author="test")
             wait_until_decided(settings, 2)
         finally:
             frozen.process.send_signal(signal.SIGCONT)
