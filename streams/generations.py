@@ -59,9 +59,10 @@ async def fence(settings: Settings, plan: LanePlan, principal: str = names.ADMIN
         async with slots:
             await _initialise(settings, options, transactional_id)
 
-    async with asyncio.TaskGroup() as tasks:
-        for transactional_id in plan.transactional_ids:
-            tasks.create_task(fence_one(transactional_id))
+    results = await asyncio.gather(*map(fence_one, plan.transactional_ids), return_exceptions=True)
+    for result in results:
+        if result is not None:
+            raise result
 
 
 async def _initialise(settings: Settings, options: Mapping[str, Any], transactional_id: str) -> None:

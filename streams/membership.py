@@ -49,6 +49,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
             KafkaError: the brokers cannot be asked.
         """
         await self._consumer.start()
+        await self._consumer._client._wait_on_metadata(self.plan.control_topic)  # a broker may learn of it late
         self._consumer.subscribe([self.plan.control_topic], listener=self)
 
     async def stay(self) -> None:

@@ -128,6 +128,7 @@ def positions(bus: Settings, topic: str, partitions: int) -> list[int | None]:
 
 
 def test_applying_does_what_diff_said(bus: Settings, small: Catalogue) -> None:
+    ensure_bus(bus)
     said = diff(bus, small)
     done = apply(bus, small, author="test").changes
     assert {(change.action, change.kind, change.name) for change in done} == {
