@@ -65,6 +65,8 @@ def resize(
     assert old is not None, "a bus has lanes"
     if old.lanes == lanes:
         resized = Resized(old, None, unfinished)
+        if unfinished is None:
+            return resized
     else:
         resized = Resized(_replace(settings, old, lanes, author, progress), old.lanes, unfinished)
     if wait_seconds is not None and read_log(settings).current is not None:

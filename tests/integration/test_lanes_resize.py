@@ -320,7 +320,7 @@ def test_a_resize_that_was_killed_is_finished_by_the_next_whatever_it_asks_for(
 def test_what_is_asked_for_already_is_nothing_to_do_and_what_is_impossible_is_misuse(idle: Settings) -> None:
     resize(idle, 4, author="test")
     before = latest_plan(idle)
-    done = resize_command(idle, "4", "--no-wait")
+    done = resize_command(idle, "4")
     assert (done.returncode, done.stdout) == (0, f"nothing to do: there are 4 lanes (generation {before.generation})\n")
     for number in ("0", "-3", "many", "1001"):
         assert resize_command(idle, number).returncode == 2
@@ -330,6 +330,7 @@ def test_what_is_asked_for_already_is_nothing_to_do_and_what_is_impossible_is_mi
 def test_of_two_who_plan_at_once_one_is_told_that_the_other_won(
     idle: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    resize(idle, 4, author="test")
     other = LanePlan(latest_plan(idle).generation + 1, 12, "budi@ops", now())
 
     def append_after_the_other(settings: Settings, record: tuple[bytes, bytes]) -> None:
