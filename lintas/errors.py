@@ -19,6 +19,10 @@ LintasError
 ├── UnknownName            a name that the catalogue does not hold
 ├── LaneStopped            a lane must not go on without a person
 │   └── OffsetLost         the committed position of a known partition is gone
+├── NoLanes                the bus has no lanes yet
+├── LanePlansBroken        nobody can tell how many lanes there are
+├── ResizeOvertaken        somebody else changed the number of lanes meanwhile
+├── ResizeBehind           the number of lanes is changed, but some do not run
 ├── RequestRefused         the bus refused what a system asked of it
 ├── ProcessorStopped       a processor must not go on
 │   ├── OwnershipLost      another instance does its work
@@ -184,6 +188,38 @@ class OffsetLost(LaneStopped):
     example because every worker was down for so long. The lane does not guess: from the beginning it would deliver
     twice, from the end it would lose events.
     Remedy: `lintas lanes restore {topic} {partition}` sets the position from the audit log; the lane then goes on.
+    """
+
+
+class NoLanes(LintasError):
+    """This bus has no lanes yet.
+
+    Remedy: `lintas up`, or `lintas catalogue apply DIR`: both make what a bus needs.
+    """
+
+
+class LanePlansBroken(LintasError):
+    """The topic lintas.lanes.plans says how many lanes there are, and it cannot be used: {reason}.
+
+    Likely cause: somebody deleted the topic or wrote to it. No lane starts: two numbers of lanes at once would deliver
+    events twice.
+    Remedy: stop every worker, restore the topic from a copy, start them again.
+    """
+
+
+class ResizeOvertaken(LintasError):
+    """{author} changed the number of lanes to {lanes} (generation {generation}) while this command asked for {asked}.
+
+    Likely cause: two people resize at the same time.
+    Remedy: agree, look at `lintas lanes show`, and resize again if {lanes} is not what you want.
+    """
+
+
+class ResizeBehind(LintasError):
+    """The bus has {lanes} lanes now (generation {generation}), but after {seconds} s lane(s) {behind} do not run.
+
+    Likely cause: no worker runs, or a lane has stopped. Nothing is lost meanwhile: events wait in their topics.
+    Remedy: `lintas lanes show`, and the workers' logs. The resize itself is done: there is no need to repeat it.
     """
 
 

@@ -15,9 +15,9 @@ TABLES = "tables."
 AUDIT_DECISIONS = "audit.decisions"
 AUDIT_SALTS = "audit.salts"
 CATALOGUE = "lintas.catalogue"
+LANES_PLANS = "lintas.lanes.plans"  # kept for ever: how many lanes each generation has, and that it is open
 LANES_STATUS = "lintas.lanes.status"  # compacted: what each lane runs, and its set-aside agreements
 
-LANES_GROUP = "lintas.lanes"  # members: the workers; hands out the lanes
 LANES_OFFSETS_GROUP = "lintas.lanes.offsets"  # no members: positions in events.*, committed by the lanes' transactions
 
 ADMIN = "admin"
@@ -62,9 +62,22 @@ def table_topic(system: str, table: str) -> str:
     return f"{TABLES}{system}.{table}"
 
 
-def control_topic(generation: int) -> str:
-    """The topic without records whose partitions are the lanes of one generation."""
-    return f"lintas.lanes.control.g{generation}"
+def control_topic(generation: int, lanes: int) -> str:
+    """The topic without records whose partitions are the lanes of one generation.
+
+    It carries their number, so that two who ask for different numbers at once make two topics.
+    """
+    return f"lintas.lanes.control.g{generation}.n{lanes}"
+
+
+def is_control_topic(topic: str) -> bool:
+    """Whether a topic's partitions are lanes, of whatever generation."""
+    return topic.startswith("lintas.lanes.control.")
+
+
+def lanes_group(generation: int) -> str:
+    """The group whose members are the workers: it hands out the lanes of one generation."""
+    return f"lintas.lanes.g{generation}"
 
 
 def lane_of(topic: str, partition: int, lanes: int) -> int:

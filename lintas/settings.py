@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     postgres_dsn: str | None = Field(None, description="PostgreSQL connection string")
     secrets_dir: Path | None = Field(None, description="folder of credentials and keys; default <home>/secrets")
 
-    lanes: PositiveInt = Field(8, description="number of lanes, used when the bus is created; then fixed")
+    lanes: PositiveInt = Field(8, description="number of lanes when the bus is created; then `lintas lanes resize`")
     replication_factor: PositiveInt = Field(1, description="copies of each partition of topics that are created")
     min_insync_replicas: PositiveInt = Field(1, description="copies that must acknowledge a write")
 
@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     idle_recommit_seconds: PositiveFloat = Field(86_400, description="idle positions are committed anew this often")
     stopped_lane_seconds: PositiveFloat = Field(
         30, description="a lane that a person must look at repeats its alarm, and looks whether it may go on"
+    )
+    unfinished_resize_seconds: PositiveFloat = Field(
+        10, description="workers finish a resize whose command has died after this, or up to twice as long"
     )
     session_timeout_seconds: PositiveFloat = Field(6, description="a silent worker loses its lanes after this")
 

@@ -11,7 +11,6 @@ from schemas.snapshot import Snapshot
 DAY_MS: Final = 86_400_000
 MIB: Final = 1024 * 1024
 FOR_EVER: Final = "-1"
-GENERATION: Final = 1  # of the lanes, when a bus is created
 AUDIT_PARTITIONS: Final = 8
 INBOX_RETENTION_DAYS: Final = 7
 DEAD_RETENTION_DAYS: Final = 365  # long enough to notice, judge and redrive
@@ -83,10 +82,14 @@ def system_topics(settings: Settings) -> list[Topic]:
         ),
         Topic(names.AUDIT_SALTS, AUDIT_PARTITIONS, {**compact, "max.message.bytes": str(4 * MIB)}),
         Topic(names.CATALOGUE, 1, {**compact, "max.message.bytes": str(4 * MIB)}),
+        Topic(names.LANES_PLANS, 1, {**common, "retention.ms": FOR_EVER}),
         Topic(names.LANES_STATUS, 1, compact),
-        # never holds a record: its partitions are the lanes
-        Topic(names.control_topic(GENERATION), settings.lanes, common),
     ]
+
+
+def control_topic(settings: Settings, generation: int, lanes: int) -> Topic:
+    """The topic that never holds a record: its partitions are the lanes of one generation."""
+    return Topic(names.control_topic(generation, lanes), lanes, _common(settings))
 
 
 def system_acls() -> frozenset[Acl]:

@@ -25,6 +25,7 @@ from schemas.differences import (
     changed_config,
     leftover_acls,
 )
+from schemas.generations import ensure_lanes, latest_plan
 from schemas.lane_reports import wait_for_lanes
 from schemas.load import Catalogue
 from schemas.prune import prune as remove
@@ -65,14 +66,16 @@ class _Plan:
 
 
 def ensure_bus(settings: Settings) -> None:
-    """Make what a bus has before any catalogue: its own topics, the workers' user and rights, keys of pseudonyms.
+    """Make what a bus has before any catalogue: its own topics and lanes, the workers' user and rights, keys.
 
     Raises:
+        LanePlansBroken: nobody can tell how many lanes there are.
         BusUnavailable: Kafka does not answer.
     """
     cluster = Cluster(settings)
     wanted = system_state(settings)
     _create(settings, cluster, wanted, _found(settings, cluster, wanted, ()))
+    ensure_lanes(settings, cluster)
     KeyFiles(settings.secrets / PSEUDONYM_KEYS).create(1)
 
 
@@ -132,7 +135,7 @@ def apply(
         publish(settings, snapshot, author=author, expected=plan.in_force)
     done = [change for change in plan.changes if not change.only_pruned]
     leftovers = [change for change in plan.changes if change.only_pruned]
-    if prune and leftovers and wait_seconds is None and cluster.members(names.LANES_GROUP):
+    if prune and leftovers and wait_seconds is None and cluster.members(latest_plan(settings).group):
         wait_seconds = PRUNE_WAIT_SECONDS  # lanes that have not switched still write to what would be deleted
     if wait_seconds is not None:
         progress("waiting for the lanes")

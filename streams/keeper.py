@@ -1,27 +1,30 @@
-"""Hands lanes out among workers: who is assigned partition k of the control topic runs lane k."""
+"""Runs lanes in a worker: who is assigned partition k of the control topic runs lane k."""
 
 import asyncio
 import contextlib
+import functools
 import logging
+import random
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import KafkaError
 from mode import Service
 
 from lintas import names
 from lintas.errors import LaneStopped, LintasError
 from lintas.settings import Settings
+from schemas.lane_plans import LanePlan
 from schemas.pseudonyms import PseudonymKeys
 from schemas.publication import CatalogueFollower
 from streams.decide import Plans
+from streams.generations import finish
 from streams.lane import Lane, LaneDuties
+from streams.membership import Membership
+from streams.plan_follower import PlanFollower
 
 log = logging.getLogger(__name__)
 
-GENERATION: Final = 1
 POLL_SECONDS: Final = 1.0
 HAND_OVER_SECONDS: Final = 15.0
 
@@ -29,8 +32,8 @@ HAND_OVER_SECONDS: Final = 15.0
 class LaneKeeper(Service):  # type: ignore[misc]  # mode ships no types
     """Keeps a membership in the workers' group and runs the lanes that it is assigned.
 
-    A lane that stays with this worker runs on through a rebalance; fencing keeps it honest meanwhile. Work in the
-    rebalance listener is only to note the assignment: no heartbeat is sent while a listener runs.
+    A lane that stays with this worker runs on through a rebalance; fencing keeps it honest meanwhile. When the number
+    of lanes is changed, the worker leaves the old group at once and joins the new one when that generation is open.
     """
 
     def __init__(self, settings: Settings, options: Mapping[str, Any], worker: str, **kwargs: Any) -> None:
@@ -40,34 +43,33 @@ class LaneKeeper(Service):  # type: ignore[misc]  # mode ships no types
         self._options = options
         self._worker = worker
         self._keys = PseudonymKeys.load(settings.secrets / "pseudonym-keys")
-        self._follower = CatalogueFollower(settings, names.WORKER)
+        self._catalogue = CatalogueFollower(settings, names.WORKER)
         self._plans: Plans | None = None
-        self._assigned: set[int] = set()
         self._changed = asyncio.Event()
         self._ended = asyncio.Event()
         self._lanes: dict[int, Lane] = {}
-        self._membership: AIOKafkaConsumer | None = None
-        self._duties: LaneDuties | None = None
+        self._membership: Membership | None = None
+        self._generations = PlanFollower(options, self._changed)
 
     async def on_start(self) -> None:
         """Wait for a first catalogue, then join the group."""
-        await self._follower.start()
+        await self._catalogue.start()
 
     @Service.task  # type: ignore[untyped-decorator]  # mode ships no types
     async def keep_lanes(self) -> None:
-        """Join, follow the assignment, keep the membership alive."""
+        """Serve one generation of lanes after the other."""
         try:
-            if (await self.wait(self._follower.wait_first())).stopped:
+            if (await self.wait(self._catalogue.wait_first())).stopped:
                 return
-            await self._join()
+            await self._generations.start()
             while not self.should_stop:
-                await self._poll()
-                if self._changed.is_set():
-                    self._changed.clear()
-                    await self._follow_assignment()
-                self._watch_lanes()
+                plan = await self._next_generation()
+                if plan is not None:
+                    await self._serve(plan)
         finally:
             await self._leave()
+            await self._generations.stop()
+            await self._catalogue.stop()
             self._ended.set()
 
     async def on_stop(self) -> None:
@@ -77,35 +79,51 @@ class LaneKeeper(Service):  # type: ignore[misc]  # mode ships no types
             async with asyncio.timeout(HAND_OVER_SECONDS):
                 await self._ended.wait()
 
-    async def _join(self) -> None:
-        consumer = self._membership = AIOKafkaConsumer(
-            **self._options,
-            client_id=self._worker,
-            group_id=names.LANES_GROUP,
-            enable_auto_commit=False,
-            auto_offset_reset="latest",
-            partition_assignment_strategy=(StickyPartitionAssignor,),
-            session_timeout_ms=int(self._settings.session_timeout_seconds * 1000),
-            heartbeat_interval_ms=int(self._settings.session_timeout_seconds * 1000 / 3),
-            rebalance_timeout_ms=10_000,
-            request_timeout_ms=15_000,
-        )
-        await consumer.start()
-        topic = names.control_topic(GENERATION)
-        self._duties = LaneDuties(
+    async def _next_generation(self) -> LanePlan | None:
+        """The generation to serve, once it is open; None if this worker is to stop.
+
+        A resize whose command has died is finished here, so that nobody has to get up for it.
+        """
+        patience = random.uniform(1, 2) * self._settings.unfinished_resize_seconds  # noqa: S311  not for secrets
+        deadline = time.monotonic() + patience
+        while not self.should_stop:
+            plans = self._generations.plans
+            if plans.in_force is not None:
+                return plans.in_force
+            if plans.unfinished is not None and time.monotonic() > deadline:
+                log.warning("generation %d was planned and not opened; opening it", plans.unfinished.generation)
+                try:
+                    await finish(self._settings, plans, names.WORKER)
+                except LintasError as error:
+                    log.warning("%s", error)
+                deadline = time.monotonic() + patience
+            await self._wait_for_change()
+        return None
+
+    async def _serve(self, plan: LanePlan) -> None:
+        """Join, follow the assignment, keep the membership alive, until there is a newer generation."""
+        membership = self._membership = Membership(self._settings, self._options, self._worker, plan, self._changed)
+        await membership.join()
+        duties = LaneDuties(
             self._settings,
             self._options,
             self._worker,
-            GENERATION,
-            len(await consumer._client._wait_on_metadata(topic)),
+            plan.generation,
+            plan.lanes,
             self.plans,
             self.still_mine,
+            functools.partial(self.is_replaced, plan),
         )
-        consumer.subscribe([topic], listener=_Listener(self))
+        while not self.should_stop and self._generations.plans.latest == plan:
+            await membership.stay()
+            await self._follow_assignment(membership, duties)
+            self._watch_lanes()
+            await self._wait_for_change()
+        await self._leave()
 
     def plans(self) -> Plans:
         """The catalogue in force, compiled once for all lanes of this worker."""
-        current = self._follower.current
+        current = self._catalogue.current
         assert current is not None, "lanes start after the first catalogue"
         _, snapshot = current
         if self._plans is None or self._plans.snapshot is not snapshot:
@@ -121,34 +139,32 @@ class LaneKeeper(Service):  # type: ignore[misc]  # mode ships no types
 
     async def still_mine(self, lane: Lane) -> bool:
         """Whether this worker is still a member that holds the lane: a zombie must not fence the rightful owner."""
-        if self._lanes.get(lane.number) is not lane or lane.number not in self._assigned:
-            return False
-        assert self._membership is not None, "lanes start after joining"
-        coordinator = self._membership._coordinator
-        return bool(await coordinator._do_heartbeat())
+        membership = self._membership
+        return (
+            membership is not None
+            and self._lanes.get(lane.number) is lane
+            and lane.number in membership.assigned
+            and self._generations.plans.latest == membership.plan
+            and await membership.is_alive()
+        )
 
-    def assign(self, lanes: Iterable[int]) -> None:
-        """Note the lanes that this worker is to run."""
-        self._assigned = set(lanes)
-        self._changed.set()
+    async def is_replaced(self, plan: LanePlan) -> bool:
+        """Whether a generation is no longer the newest; asks the brokers."""
+        return (await self._generations.read_to_end()).latest != plan
 
-    async def _poll(self) -> None:
-        """Stay a member: aiokafka revokes consumers that are not polled."""
-        assert self._membership is not None
-        with contextlib.suppress(KafkaError):
-            await self._membership.getmany(timeout_ms=0)
+    async def _wait_for_change(self) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(POLL_SECONDS):
                 await self._changed.wait()
+        self._changed.clear()
 
-    async def _follow_assignment(self) -> None:
-        assert self._duties is not None
-        gone = [self._lanes.pop(number) for number in set(self._lanes) - self._assigned]
+    async def _follow_assignment(self, membership: Membership, duties: LaneDuties) -> None:
+        gone = [self._lanes.pop(number) for number in set(self._lanes) - membership.assigned]
         for lane in gone:
             log.info("%s: handed over", lane.label)
         await _stop_all(gone)
-        for number in sorted(self._assigned - set(self._lanes)):
-            lane = self._lanes[number] = Lane(number, self._duties)
+        for number in sorted(membership.assigned - set(self._lanes)):
+            lane = self._lanes[number] = Lane(number, duties)
             await lane.start()
 
     def _watch_lanes(self) -> None:
@@ -161,24 +177,9 @@ class LaneKeeper(Service):  # type: ignore[misc]  # mode ships no types
     async def _leave(self) -> None:
         lanes, self._lanes = list(self._lanes.values()), {}
         await _stop_all(lanes)
-        if self._membership is not None:
-            with contextlib.suppress(TimeoutError, KafkaError):
-                async with asyncio.timeout(HAND_OVER_SECONDS):
-                    await self._membership.stop()
-        await self._follower.stop()
-
-
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
-    """Notes what is assigned; revocation alone changes nothing, since a sticky assignment usually gives it back."""
-
-    def __init__(self, keeper: LaneKeeper) -> None:
-        self._keeper = keeper
-
-    async def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
-        """Lanes run on: their producers are fenced by whoever is given them."""
-
-    async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
-        self._keeper.assign(partition.partition for partition in assigned)
+        membership, self._membership = self._membership, None
+        if membership is not None:
+            await membership.leave()
 
 
 async def _stop_all(lanes: Iterable[Lane]) -> None:

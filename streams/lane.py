@@ -57,6 +57,7 @@ class LaneDuties:
     lanes: int
     plans: Callable[[], Plans]  # the catalogue in force, compiled
     still_mine: Callable[["Lane"], Awaitable[bool]]  # asks the group before the lane fences others
+    replaced: Callable[[], Awaitable[bool]]  # whether there is a newer generation, by all that was known when asked
 
 
 class Lane(Service):  # type: ignore[misc]  # mode ships no types
@@ -157,6 +158,9 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
             transaction_timeout_seconds=self._settings.transaction_timeout_seconds,
         )
         await self._producer.start()
+        if await self._duties.replaced():  # asked after initialising, before positions are read: decisions/0007
+            await self._let_go()
+            return False
         self._consumer = AIOKafkaConsumer(
             **self._duties.options,
             client_id=f"{self._duties.worker}-lane-{self.number}",
@@ -222,6 +226,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
 
     async def _report(self, plans: Plans) -> None:
         report = LaneReport(
+            self._duties.generation,
             self.number,
             self._duties.worker,
             plans.digest,

@@ -5,9 +5,11 @@ import dataclasses
 
 from lintas import names
 from lintas.credentials import aiokafka_options
+from lintas.errors import NoLanes
 from lintas.settings import Settings
 from schemas.cluster import Cluster
-from schemas.desired import GENERATION
+from schemas.generations import read_plans
+from schemas.lane_plans import LanePlan
 from schemas.publication import read_current
 from schemas.snapshot import Snapshot
 from streams.batch import Partition, SetAside, Slot
@@ -32,6 +34,8 @@ class LaneView:
 class Overview:
     """All lanes, and which agreements wait."""
 
+    plan: LanePlan  # the newest generation
+    open: bool  # whether its lanes may run; if not, a resize is under way
     lanes: tuple[LaneView, ...]
     workers: int  # members of the group at this moment
     aside: dict[Slot, SetAside]
@@ -41,17 +45,21 @@ def overview(settings: Settings) -> Overview:
     """Read who runs which lane and how far it is.
 
     Raises:
+        NoLanes: the bus has none yet.
         BusUnavailable: Kafka does not answer.
     """
     cluster = Cluster(settings)
-    count = cluster.partitions().get(names.control_topic(GENERATION), 0)
+    plans = read_plans(settings)
+    plan = plans.latest
+    if plan is None:
+        raise NoLanes
     current = read_current(settings)
     inputs = [] if current is None else input_partitions(current[1])
     committed = cluster.committed(names.LANES_OFFSETS_GROUP, inputs)
     ends = cluster.ends(inputs)
     status = asyncio.run(read_status(aiokafka_options(settings, names.ADMIN)))
-    lanes = tuple(_view(number, count, inputs, committed, ends, status) for number in range(count))
-    return Overview(lanes, cluster.members(names.LANES_GROUP), dict(status.aside))
+    lanes = tuple(_view(number, plan, inputs, committed, ends, status) for number in range(plan.lanes))
+    return Overview(plan, plans.unfinished is None, lanes, cluster.members(plan.group), dict(status.aside))
 
 
 def input_partitions(snapshot: Snapshot) -> list[Partition]:
@@ -65,14 +73,16 @@ def input_partitions(snapshot: Snapshot) -> list[Partition]:
 
 def _view(
     number: int,
-    count: int,
+    plan: LanePlan,
     inputs: list[Partition],
     committed: dict[Partition, int],
     ends: dict[Partition, int],
     status: LanesStatus,
 ) -> LaneView:
-    mine = [partition for partition in inputs if names.lane_of(*partition, count) == number]
+    mine = [partition for partition in inputs if names.lane_of(*partition, plan.lanes) == number]
     report = status.lanes.get(number)
+    if report is not None and report.generation != plan.generation:
+        report = None  # a lane of that number in an earlier generation
     return LaneView(
         number,
         report.worker if report else None,

@@ -114,6 +114,10 @@ class _OnceSender(Sender):  # type: ignore[misc]  # aiokafka ships no types
         if not task.cancelled() and (error := task.exception()) is not None:
             self.died_of = error.__cause__ or error
         super()._fail_all(task)
+        for batches in self._message_accumulator._batches.values():
+            for batch in batches:
+                if batch._drain_waiter.done():
+                    batch._drain_waiter.exception()  # known from the batch's own future; asyncio need not warn
 
     async def _send_produce_req(self, node_id: int, batches: Mapping[TopicPartition, Any]) -> None:
         await _PatientProduce(self, batches).do(node_id)

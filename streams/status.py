@@ -25,6 +25,7 @@ _ASIDE = "aside/"
 class LaneReport:
     """What one lane said last."""
 
+    generation: int  # of the lanes
     lane: int
     worker: str
     catalogue: str  # digest

@@ -1,14 +1,18 @@
-"""``lintas lanes show | restore``: who runs which lane, and lanes that lost their position."""
+"""``lintas lanes show | resize | restore``: who runs which lane, how many there are, and lost positions."""
 
 import dataclasses
+import getpass
+import socket
 
 import click
+from rich.console import Console
 
 from lintas.cli.output import output_option, print_json, print_table
 from lintas.errors import NoCatalogue
 from lintas.settings import Settings
 
 DIGEST_SHOWN = 12
+MOST_LANES = 1_000  # a typing error would cost the brokers as many producers
 
 
 @click.group()
@@ -32,7 +36,13 @@ def show(output: str) -> None:
             for (agreement, topic, partition), why in sorted(found.aside.items())
         ]
         print_json(
-            {"workers": found.workers, "lanes": [dataclasses.asdict(lane) for lane in found.lanes], "aside": aside}
+            {
+                "plan": dataclasses.asdict(found.plan),
+                "open": found.open,
+                "workers": found.workers,
+                "lanes": [dataclasses.asdict(lane) for lane in found.lanes],
+                "aside": aside,
+            }
         )
         return
     print_table(
@@ -51,7 +61,14 @@ def show(output: str) -> None:
             for lane in found.lanes
         ],
     )
-    click.echo(f"{found.workers} worker(s) in the group", err=True)
+    plan = found.plan
+    click.echo(f"generation {plan.generation}, {plan.lanes} lanes, {found.workers} worker(s)", err=True)
+    if not found.open:
+        click.echo(
+            f"a resize by {plan.author} of {plan.at} is under way; if its command has died, workers finish it, "
+            f"or at once `lintas lanes resize {plan.lanes}`",
+            err=True,
+        )
     if found.aside:
         click.echo("\nset aside: events wait in their topic from this offset on", err=True)
         print_table(
@@ -61,6 +78,43 @@ def show(output: str) -> None:
                 for (agreement, topic, partition), why in sorted(found.aside.items())
             ],
         )
+
+
+@lanes.command()
+@click.argument("number", metavar="N", type=click.IntRange(1, MOST_LANES))
+@click.option("--wait/--no-wait", default=True, show_default=True, help="return when every lane runs")
+@click.option("--timeout", type=click.FloatRange(min=0), default=60.0, show_default=True, help="seconds to wait")
+@click.option("--author", default=None, help="who answers for it, kept in the plans  [default: user@host]")
+@output_option
+def resize(*, number: int, wait: bool, timeout: float, author: str | None, output: str) -> None:
+    """Change the number of lanes to N while events flow: nothing is lost, doubled or put out of order.
+
+    Lanes pause for a few seconds while the old ones are fenced and workers join the new ones. More lanes share the
+    input partitions among more workers; more of them than input partitions are idle. Interrupted, the same command
+    goes on where it was left; if nobody calls it, workers finish within LINTAS_UNFINISHED_RESIZE_SECONDS or twice
+    that.
+    """
+    from streams.resize import resize as change
+
+    settings = Settings()
+    with Console(stderr=True).status("looking at the lanes") as status:
+        done = change(
+            settings,
+            number,
+            author=author or f"{getpass.getuser()}@{socket.gethostname()}",
+            wait_seconds=timeout if wait else None,
+            progress=status.update,
+        )
+    if output == "json":
+        print_json(dataclasses.asdict(done))
+        return
+    if done.finished is not None:
+        earlier = done.finished
+        click.echo(f"finished what {earlier.author} began: generation {earlier.generation}, {earlier.lanes} lanes")
+    if done.before is None:
+        click.echo(f"nothing to do: there are {done.plan.lanes} lanes (generation {done.plan.generation})")
+    else:
+        click.echo(f"{done.before} lanes became {done.plan.lanes} (generation {done.plan.generation})")
 
 
 @lanes.command()

@@ -280,7 +280,9 @@ def test_no_error_header_holds_a_value_of_an_event(marked_day: MarkedDay) -> Non
         assert [marker.path for marker in seen(marked_day, b"\n".join(errors))] == []
 
 
-@pytest.mark.parametrize("topic", ["audit.decisions", "audit.salts", "lintas.catalogue", "lintas.lanes.status"])
+@pytest.mark.parametrize(
+    "topic", ["audit.decisions", "audit.salts", "lintas.catalogue", "lintas.lanes.plans", "lintas.lanes.status"]
+)
 def test_the_bus_keeps_no_value_of_an_event_for_itself(marked_day: MarkedDay, topic: str) -> None:
     records = marked_day.deployment.read(topic)
     assert records

@@ -128,6 +128,7 @@ def positions(bus: Settings, topic: str, partitions: int) -> list[int | None]:
 
 
 def test_applying_does_what_diff_said(bus: Settings, small: Catalogue) -> None:
+    ensure_bus(bus)
     said = diff(bus, small)
     done = apply(bus, small, author="test").changes
     assert {(change.action, change.kind, change.name) for change in done} == {
@@ -277,7 +278,14 @@ def test_waiting_ends_when_every_lane_reports_the_catalogue(bus: Settings, in_fo
     assert found is not None
     client = producer(bus, names.WORKER)
     for lane in range(8):
-        report = {"lane": lane, "worker": "w", "catalogue": found[0].manifest, "partitions": 1, "at": "now"}
+        report = {
+            "generation": 1,
+            "lane": lane,
+            "worker": "w",
+            "catalogue": found[0].manifest,
+            "partitions": 1,
+            "at": "now",
+        }
         client.produce(names.LANES_STATUS, json.dumps(report).encode(), f"lane/{lane}".encode())
     client.flush(30)
     assert apply(bus, in_force, author="test", wait_seconds=30).changes == ()

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from lane_bus import Sent, Worker, catalogue, decisions, inbox, mixed, publish, put_in_force, wait_until
+from lane_promises import Workers, assert_exactly_once, expected
 
 from lintas import names
 from lintas.credentials import aiokafka_options, confluent_options
@@ -38,49 +38,11 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
 
 
 @pytest.fixture
-def workers(settings: Settings, tmp_path: Path) -> Iterator["Workers"]:
+def workers(settings: Settings, tmp_path: Path) -> Iterator[Workers]:
     started = Workers(settings, tmp_path)
     yield started
     for worker in started.all:
         worker.kill()
-
-
-class Workers:
-    def __init__(self, settings: Settings, folder: Path) -> None:
-        self.all: list[Worker] = []
-        self._settings, self._folder = settings, folder
-
-    def start(self, **environment: str) -> Worker:
-        worker = Worker(self._settings, self._folder / f"worker-{len(self.all)}.log", **environment)
-        self.all.append(worker)
-        return worker
-
-
-def expected(sent: list[Sent]) -> tuple[list[int], list[int], Counter[str]]:
-    """What consumer `all` gets, what consumer `even` gets, and how the events end."""
-    good = [one.n for one in sent if one.kind in ("good", "nameless")]
-    even = [one.n for one in sent if one.kind == "good" and one.n % 2 == 0]
-    ends = Counter({"routed": len(good)})
-    ends["duplicate"] = sum(one.kind == "repeat" for one in sent)
-    ends["quarantined"] = sum(one.kind == "stranger" for one in sent)
-    return good, even, ends
-
-
-def assert_exactly_once(settings: Settings, sent: list[Sent]) -> None:
-    good, even, ends = expected(sent)
-    all_of_it, some_of_it = asyncio.run(inbox(settings, "b.all")), asyncio.run(inbox(settings, "b.even"))
-    assert all_of_it.numbers == good
-    assert some_of_it.numbers == even
-    assert all_of_it.ordered
-    assert some_of_it.ordered
-    events, agreements = asyncio.run(decisions(settings))
-    assert events == ends
-    assert agreements["all", "delivered"] == len(good)
-    assert agreements["even", "delivered"] == len(even)
-    dead = asyncio.run(lane_bus.read(settings, "dead.b.even"))
-    assert agreements["even", "dead"] == len(dead) == sum(one.kind == "nameless" and one.n % 2 == 0 for one in sent)
-    assert agreements["even", "filtered"] + len(even) + len(dead) == len(good)
-    assert len(asyncio.run(lane_bus.read(settings, "quarantine.a"))) == ends["quarantined"]
 
 
 def test_kill_9_in_mid_stream_loses_nothing_and_doubles_nothing(settings: Settings, workers: Workers) -> None:

@@ -6,7 +6,7 @@ import pytest
 from lintas import names
 from lintas.settings import Settings
 from schemas.compose import compose, numbering
-from schemas.desired import Acl, Desired, desired, system_state
+from schemas.desired import Acl, Desired, control_topic, desired
 from schemas.differences import Change, Found, bus_changes, catalogue_changes
 from schemas.load import Catalogue
 from schemas.snapshot import Snapshot
@@ -82,6 +82,7 @@ def test_workers_may_not_change_the_catalogue(wanted: Desired) -> None:
         ("audit.decisions", "retention.ms", "-1"),
         ("audit.salts", "cleanup.policy", "compact"),
         ("lintas.catalogue", "cleanup.policy", "compact"),
+        ("lintas.lanes.plans", "retention.ms", "-1"),
         ("lintas.lanes.status", "min.insync.replicas", "2"),
     ],
 )
@@ -90,7 +91,8 @@ def test_topics_are_kept_as_their_purpose_asks(wanted: Desired, topic: str, key:
 
 
 def test_the_control_topic_has_a_partition_for_each_lane() -> None:
-    assert system_state(SETTINGS).topics[names.control_topic(1)].partitions == 4
+    topic = control_topic(SETTINGS, generation=2, lanes=12)
+    assert (topic.name, topic.partitions) == ("lintas.lanes.control.g2.n12", 12)
 
 
 def test_nothing_changes_where_everything_is_as_it_should_be(wanted: Desired) -> None:
@@ -111,9 +113,9 @@ def test_another_number_of_partitions_is_refused(wanted: Desired) -> None:
     assert "has 2 partitions, the catalogue says 3" in change.detail
 
 
-def test_a_running_bus_keeps_its_number_of_lanes(wanted: Desired) -> None:
+def test_lanes_are_no_leftovers_of_a_catalogue(wanted: Desired) -> None:
     found = as_found(wanted)
-    found = dataclasses.replace(found, partitions={**found.partitions, names.control_topic(1): 8})
+    found = dataclasses.replace(found, partitions={**found.partitions, names.control_topic(2, 8): 8})
     assert bus_changes(wanted, found) == []
 
 
