@@ -3,6 +3,7 @@
     make bench                   jobs E, C, F and latency: ours and the peers
     make bench PART=scaling      ours: workers, lanes, agreements, event types, inboxes
     make bench PART=memory       ours: memory over many events
+    make bench PART=hostile      ours: damaged payloads, by plan and by the reference path
 
 Without make: ``.venv/bin/python -m bench.run --part E --rounds 1 --events 20000``.
 """
@@ -12,7 +13,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from bench import contest, memory, report, scaling
+from bench import contest, hostile, memory, report, scaling
 from bench.contender import Contender
 from bench.jobs import JOBS, TIMED
 from bench.machine import machine, moment
@@ -21,7 +22,7 @@ from bench.peers.programs import peers
 from bench.stage import stage
 
 LATENCY = "latency"
-PARTS = ("jobs", *JOBS, LATENCY, "scaling", *scaling.QUESTIONS, "memory")
+PARTS = ("jobs", *JOBS, LATENCY, "scaling", *scaling.QUESTIONS, "memory", "hostile")
 
 
 def main() -> None:
@@ -37,6 +38,8 @@ def main() -> None:
     report.write_section("machine", machine())
     if arguments.part == "memory":
         memory.measure(arguments.events or memory.EVENTS)
+    elif arguments.part == "hostile":
+        hostile.measure(arguments.events or hostile.PAYLOADS)
     elif arguments.part == "scaling" or arguments.part in scaling.QUESTIONS:
         scaling.measure(arguments.part, arguments.events or scaling.EVENTS, arguments.rounds)
     else:

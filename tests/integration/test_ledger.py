@@ -17,6 +17,7 @@ from lintas.errors import OwnershipLost, TableLost
 from lintas.settings import Settings
 from streams.processors.faust_parts import OwnedTable
 from streams.processors.ledger import Ledger
+from streams.record_format import FilledBatch, content
 
 PARTITIONS = 2
 
@@ -83,8 +84,7 @@ async def test_a_later_owner_fences_an_earlier_one(ledger: Ledger, bus: Settings
     await later.own(inbox(ledger, 0, 1))
     earlier = ledger._producer
     assert earlier is not None
-    batch = earlier.new_batch()
-    batch.append(timestamp=None, key=b"count/2026-03-01/32", value=b"{}", headers=[])
+    batch = FilledBatch([content(b"count/2026-03-01/32", b"{}", [])])
     with pytest.raises(Exception, match="newer producer"):
         await earlier.transact({TopicPartition(ledger._changelog, 0): [batch]}, {}, ledger._system)
     assert await later._read_changelog(range(PARTITIONS)) == {}

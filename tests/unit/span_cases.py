@@ -41,7 +41,7 @@ def plan(writer: Any, reader: Any, release: Mapping[str, ReleaseRule]) -> Callab
     pieces = Pieces(view(places.root, Codec(reader).type), Releaser(reader, release).cut)
     walk = walk_of(places.root)
     code, env = pieces.code(b"", token)
-    made = eval(f"lambda d, t: {code}", env)
+    made: Callable[[bytes, Any], bytes] = eval(f"lambda d, t: {code}", env)
 
     def verdict(body: bytes) -> Verdict:
         try:
