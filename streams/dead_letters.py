@@ -4,7 +4,6 @@ The headers follow Kafka Connect's dead letter queue (``__connect.errors.*``) un
 rules and fields, never values of an event.
 """
 
-import dataclasses
 import datetime as dt
 import json
 from collections.abc import Iterable
@@ -64,7 +63,7 @@ def _why(
     yield _header("timestamp", str(record.timestamp_ms))
     yield _header("stage", stage)
     yield _header("rule", ", ".join(dict.fromkeys(problem.rule for problem in problems)))
-    told = [dataclasses.asdict(problem) for problem in problems[:MOST_PROBLEMS]]
+    told = [{"path": one.path, "rule": one.rule, "message": one.message} for one in problems[:MOST_PROBLEMS]]
     if len(problems) > MOST_PROBLEMS:
         told.append({"path": "", "rule": "more", "message": f"and {len(problems) - MOST_PROBLEMS} more problems"})
     yield _header("problems", json.dumps(told, ensure_ascii=False))

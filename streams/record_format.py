@@ -5,6 +5,7 @@ time and offset relative to the batch, and then its *content*: key, value and he
 (Kafka documentation, "Record Batch" and "Record"). Audit commitments cover contents (docs/reference/evidence.md).
 """
 
+import functools
 import struct
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -190,11 +191,17 @@ def last_offset(message_set: bytes) -> int | None:
 
 def content(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -> bytes:
     """The content of a record: key, value and headers in their order."""
-    parts = [*_nullable(key), *_nullable(value), zigzag(len(headers))]
+    parts = [*_nullable(key), *_nullable(value), length(len(headers))]
     for name, held in headers:
-        parts += _nullable(name.encode(errors=_NAMES))
-        parts += _nullable(held)
+        parts += (_name(name), b"\x01", b"") if held is None else (_name(name), length(len(held)), held)
     return b"".join(parts)
+
+
+@functools.lru_cache(1024)
+def _name(name: str) -> bytes:
+    """A header's name with its length in front; names repeat from record to record."""
+    binary = name.encode(errors=_NAMES)
+    return length(len(binary)) + binary
 
 
 def parts_of(record: bytes) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]:
