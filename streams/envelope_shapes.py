@@ -1,33 +1,31 @@
 """Envelopes known by their shape: one publisher's headers differ from event to event in a few values only.
 
-A ``Shape`` is learned from the headers of one event that was read in full. Later headers of the same shape are compared
-as bytes, and only the values that vary are looked at; whatever is not exactly so is read in full. The values of id and
-subject are printable ASCII and that of time is a plain moment, or the shape does not match; the source is for the
-caller to know.
+A shape is learned from the headers of one event that was read in full. Later headers of the same shape are
+by one regular expression; whatever is not exactly so is read in full. Values that vary are printable ASCII, that of time
+is a plain moment, or the shape does not match; the source is for the caller to know.
 """
 
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from schemas.wire.varint import read_varint
-from streams.record_format import length
+from streams.record_format import LENGTHS, length
 
-# source, id, subject, time of an event; None where it has none
-Attributes = tuple[bytes, bytes, bytes | None, bytes | None]
+# source, id, subject, time of an event, and then their headers as they stand in a record; None where it has none
+Attributes = tuple[bytes, bytes, bytes | None, bytes | None, bytes, bytes, bytes | None, bytes | None]
 Layout = tuple[tuple[str, bytes | None], ...]  # names of headers, with the value where all events share it
 Match = Callable[[bytes, int, int], Attributes | None]  # record batch, where the headers begin, where they end
 
-_PREFIX: Final = "ce_"
 _NAMED: Final = ("ce_source", "ce_id", "ce_subject", "ce_time")
 _SAME_FOR_ALL: Final = ("content-type", "ce_specversion", "ce_type", "ce_dataschema")
-_PRINTABLE: Final = bytes(range(0x20, 0x7F))
 # To the letter of RFC 3339, but for what is rare and needs a calendar: 29 February, leap seconds, odd years and zones.
-_PLAIN_MOMENT: Final = re.compile(
+_PLAIN_MOMENT: Final = (
     rb"[1-8][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8]|"
     rb"(?<=-(?:0[13-9]|1[0-2])-)(?:29|30)|(?<=-(?:0[13578]|1[02])-)31)"
     rb"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])"
 )
+_LENGTH: Final = rb"([\x80-\xff]?[\x00-\x7f])"  # of a value below 8,192 bytes
+_PRINTABLE: Final = range(0x20, 0x7F)
 
 
 def layout_of(headers: Sequence[tuple[str, bytes | None]]) -> Layout | None:
@@ -39,45 +37,46 @@ def layout_of(headers: Sequence[tuple[str, bytes | None]]) -> Layout | None:
 
 
 def shape_of(layout: Layout) -> Match:
-    """What recognises headers of a layout, and gives their attributes."""
-    env: dict[str, Any] = {"varint": read_varint, "PRINTABLE": _PRINTABLE, "moment": _PLAIN_MOMENT.fullmatch}
-    lines = ["def match(d, p, q):"]
-    variables: dict[str, str] = {}
-    fixed = length(len(layout))
+    """What recognises headers of a layout, and gives their attributes; raises IndexError for very long values."""
+    pattern, names, fixed = b"(?s:", [], length(len(layout))
     for name, value in layout:
         binary = name.encode(errors="surrogateescape")
-        fixed += length(len(binary)) + binary
+        head = length(len(binary)) + binary
         if value is not None:
-            fixed += length(len(value)) + value
+            fixed += head + length(len(value)) + value
             continue
-        lines += _compare(fixed, env)
+        pattern += _up_to(fixed + head, fixed, names) + b"(" + re.escape(head) + _LENGTH
+        names.append(name)
         fixed = b""
-        variables[name] = held = f"v{len(variables)}"
-        lines += [
-            "    z = d[p]; p += 1",
-            "    if z > 127: z, p = varint(d, p - 1, 32)",
-            "    e = p + (z >> 1)",
-            "    if z & 1 or e > q: return None",
-            f"    {held} = d[p:e]; p = e",
-        ]
-        if name == "ce_time":
-            lines.append(f"    if not moment({held}): return None")
-        elif name == "ce_source":
-            continue  # whoever uses the attributes knows the sources
-        elif name in _NAMED:
-            lines.append(f"    if not {held} or {held}.translate(None, PRINTABLE): return None")
-        elif name.startswith(_PREFIX):
-            lines.append(f"    if {held}.translate(None, PRINTABLE): return None")
-    found = ", ".join(variables.get(name, "None") for name in _NAMED)
-    lines += [*_compare(fixed, env), "    if p != q: return None", f"    return {found}"]
+    pattern += _up_to(fixed, fixed, names) + rb")\Z"
+    env: dict[str, Any] = {"search": re.compile(pattern).match, "LENGTHS": LENGTHS}
+    held = {name: f"v{number}" for number, name in enumerate(names)}
+    headers = {name: f"h{number}" for number, name in enumerate(names)}
+    groups = [f"h{number}, l{number}, v{number}, " for number in range(len(names))]
+    wrong = [f"LENGTHS[len(v{number})] != l{number}" for number in range(len(names))]
+    lines = [
+        "def match(d, p, q):",
+        "    m = search(d, p, q)",
+        "    if m is None: return None",
+        f"    {''.join(groups)}= m.groups()" if groups else "    pass",
+        f"    if {' or '.join(wrong) or 'False'}: return None",
+        f"    return {', '.join(found.get(name, 'None') for found in (held, headers) for name in _NAMED)}",
+    ]
     exec(compile("\n".join(lines), "<envelope shape>", "exec"), env)  # noqa: S102  of names made here only
     return env["match"]  # type: ignore[no-any-return]  # just defined
 
 
-def _compare(fixed: bytes, env: dict[str, Any]) -> list[str]:
-    """Code that goes past bytes that must stand there."""
-    if not fixed:
-        return []
-    name = f"f{len(env)}"
-    env[name] = fixed
-    return [f"    if d[p:p + {len(fixed)}] != {name}: return None", f"    p += {len(fixed)}"]
+def _up_to(behind: bytes, fixed: bytes, names: Sequence[str]) -> bytes:
+    """The pattern of the last header's value and its end, and of what is fixed behind it; it is never tried twice.
+
+    ``behind`` is all that is known to stand behind the value.
+    """
+    if not names:
+        return re.escape(fixed)
+    if names[-1] == "ce_time":
+        return b"(" + _PLAIN_MOMENT + b"))" + re.escape(fixed)
+    many = b"+" if names[-1] in _NAMED else b"*"
+    # a printable byte behind it is no end of a value: then the value ends where all of what stands behind begins
+    is_end = not behind or behind[0] not in _PRINTABLE
+    letter = b"[ -~]" if is_end else b"(?:(?!" + re.escape(behind) + b")[ -~])"
+    return b"(" + letter + many + b"+))" + re.escape(fixed)

@@ -34,6 +34,7 @@ Check = Callable[[Found, Attributes], bool]
 Deliver = Callable[[bytes, Found, Attributes, bytes | None, bytes], tuple[int, bytes, bytes]]
 
 _ATTRIBUTES: Final = {"source": "x[0]", "id": "x[1]", "subject": "x[2]", "time": "x[3]"}
+_HEADERS: Final = {"source": "x[4]", "id": "x[5]", "subject": "x[6]", "time": "x[7]"}
 _OF_LENGTH: Final = {"year": 4, "month": 7, "day": 10}
 _FIRST_MOMENT: Final = b"0000-01-01T00:00:00Z"
 
@@ -216,7 +217,6 @@ def _deliver(terms: Terms, pieces: Pieces) -> Deliver:
         "sha256": hashlib.sha256,
         "join": b"".join,
         "LABEL": LABEL,
-        "EMPTY": length(0),
         "OF_SALT": length(SALT_BYTES),
         "PARTITION_KEY": terms.partition_key,
         "first8": struct.Struct(">Q").unpack_from,
@@ -235,15 +235,15 @@ def _deliver(terms: Terms, pieces: Pieces) -> Deliver:
         *(f"        {line}" for line in envelope.cautious()),
         "    else:",
         *(f"        {line}" for line in envelope.usual()),
-        # what is committed to ends with the salt's header without the salt, the record with the salt
-        f"    return {partition}, sha256(m + EMPTY).digest(), m[{len(LABEL) + SALT_BYTES}:] + OF_SALT + salt",
+        # what is committed to ends with the salt's header empty, the record with the salt in it
+        f"    return {partition}, sha256(m).digest(), join((m[{len(LABEL) + SALT_BYTES}:-1], OF_SALT, salt))",
     ]
     exec(compile("\n".join(lines), "<delivery>", "exec"), env)  # noqa: S102  of names made here only
     return env["deliver"]  # type: ignore[no-any-return]  # just defined
 
 
 class _EnvelopeCode:
-    """Code that makes ``m``: label and salt, and the content of the delivery up to the name of the salt's header.
+    """Code that makes ``m``: label and salt, and the content of the delivery with the salt's header empty.
 
     In it ``v`` is the value and ``n`` its length. There is a quick form for events that have key, subject and time, and
     one for all.
@@ -255,7 +255,7 @@ class _EnvelopeCode:
         self.env: dict[str, Any] = {
             "FIXED": self._fixed,
             "NO_KEY": zigzag(-1),
-            "NAME_salt": length(len(names.HEADER_SALT)) + names.HEADER_SALT.encode(),
+            "EMPTY_SALT": length(len(names.HEADER_SALT)) + names.HEADER_SALT.encode() + length(0),
             "of_id": self._id_token,
             "token": self._token,
         }
@@ -278,12 +278,12 @@ class _EnvelopeCode:
         headers = len(self._terms.fixed_headers) + len(self._values) + 1
         parts += ["n", "v", f"LENGTHS[{headers}]", "FIXED"]
         for name, value in self._values.items():
-            held = value
-            if not value.startswith("x["):
-                held = f"w_{name}"
-                lines.append(f"{held} = {value}")
-            parts += [f"NAME_{name}", f"LENGTHS[len({held})]", held]
-        return [*lines, f"m = join(({', '.join(parts)}, NAME_salt))"]
+            if value == _ATTRIBUTES[name]:
+                parts.append(_HEADERS[name])  # as it is
+            else:
+                lines.append(f"w_{name} = {value}")
+                parts += [f"NAME_{name}", f"LENGTHS[len(w_{name})]", f"w_{name}"]
+        return [*lines, f"m = join(({', '.join(parts)}, EMPTY_SALT))"]
 
     def cautious(self) -> list[str]:
         lines = [f"c = {len(self._terms.fixed_headers) + 1}", "parts = []"]
@@ -297,7 +297,7 @@ class _EnvelopeCode:
             lines.append("k = (NO_KEY,)")
         else:
             lines += ["if key is None: k = (NO_KEY,)", f"else: k = {self._key}; k = (LENGTHS[len(k)], k)"]
-        return [*lines, "m = join((LABEL, salt, *k, n, v, LENGTHS[c], FIXED, *parts, NAME_salt))"]
+        return [*lines, "m = join((LABEL, salt, *k, n, v, LENGTHS[c], FIXED, *parts, EMPTY_SALT))"]
 
     def _id_token(self, value: bytes) -> bytes:
         return id_pseudonym(value.decode(), self._terms.pseudonymise).encode()
