@@ -1,8 +1,8 @@
 """Envelopes known by their shape: one publisher's headers differ from event to event in a few values only.
 
-A shape is learned from the headers of one event that was read in full. Later headers of the same shape are
-by one regular expression; whatever is not exactly so is read in full. Values that vary are printable ASCII, that of time
-is a plain moment, or the shape does not match; the source is for the caller to know.
+A shape is learned from the headers of one event that was read in full. Later headers of the same shape are recognised
+by one regular expression; whatever is not exactly so is read in full. Values that vary are printable ASCII, that of
+time is a plain moment, or the shape does not match; the source is for the caller to know.
 """
 
 import re
