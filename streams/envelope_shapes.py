@@ -38,7 +38,8 @@ def layout_of(headers: Sequence[tuple[str, bytes | None]]) -> Layout | None:
 
 def shape_of(layout: Layout) -> Match:
     """What recognises headers of a layout, and gives their attributes; raises IndexError for very long values."""
-    pattern, names, fixed = b"(?s:", [], length(len(layout))
+    names: list[str] = []
+    pattern, fixed = b"(?s:", length(len(layout))
     for name, value in layout:
         binary = name.encode(errors="surrogateescape")
         head = length(len(binary)) + binary

@@ -1,9 +1,9 @@
 """Salted commitments: what lets a delivery be proven later without the log telling anything by itself.
 
 Each batch has one random seed, kept in ``audit.salts``. From it follow, one way, the salts of each input partition: one
-for every commitment of its audit entries, in their order. A recipient gets its own salt only (header ``lintas-salt``),
-which opens the commitment to what it received and nothing else. Erasing one event replaces the batch's seed by the
-salts of the others.
+for every event and one for every delivery, in the order of the audit entries. A recipient gets its own salt only (header
+``lintas-salt``), which opens the commitment to what it received and nothing else. Erasing one event replaces the batch's
+seed by the salts of the others.
 """
 
 import hashlib
@@ -16,7 +16,8 @@ from streams.record_format import content
 
 SALT_BYTES: Final = 32
 LABEL: Final = b"lintas.record.v1"
-_SALTS_LABEL: Final = b"lintas.salts.v1"
+SALTS_IN: Final = b"lintas.salts.in.v1"  # of the events of a partition, in their order
+SALTS_OUT: Final = b"lintas.salts.out.v1"  # of the deliveries of a partition, in their order
 _AT_ONCE: Final = 64  # salts that are derived together
 
 Headers = Sequence[tuple[str, bytes | None]]
@@ -27,8 +28,8 @@ def new_seed() -> bytes:
     return secrets.token_bytes(SALT_BYTES)
 
 
-def salts(seed: bytes, topic: str, partition: int) -> Iterator[bytes]:
-    """The salts of one input partition in a batch, without end.
+def salts(seed: bytes, of: bytes, topic: str, partition: int) -> Iterator[bytes]:
+    """The salts of one input partition in a batch, without end; ``of`` is SALTS_IN or SALTS_OUT.
 
     Salt ``k`` is bytes 32 j to 32 j + 31, with j = k mod 64, of SHAKE-256(label, seed, k div 64 as 4 bytes big-endian,
     partition as 4 bytes big-endian, topic).
@@ -36,7 +37,7 @@ def salts(seed: bytes, topic: str, partition: int) -> Iterator[bytes]:
     block = 0
     while True:
         place = block.to_bytes(4, "big") + partition.to_bytes(4, "big") + topic.encode()
-        derived = hashlib.shake_256(_SALTS_LABEL + seed + place).digest(SALT_BYTES * _AT_ONCE)
+        derived = hashlib.shake_256(of + seed + place).digest(SALT_BYTES * _AT_ONCE)
         for start in range(0, SALT_BYTES * _AT_ONCE, SALT_BYTES):
             yield derived[start : start + SALT_BYTES]
         block += 1

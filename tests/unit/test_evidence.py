@@ -15,7 +15,7 @@ HEADERS = [("ce_id", b"1"), ("ce_type", b"x")]
 
 
 def test_a_recipient_opens_its_own_commitment_with_its_salt_alone() -> None:
-    salt = next(evidence.salts(SEED, "t", 0))
+    salt = next(evidence.salts(SEED, evidence.SALTS_OUT, "t", 0))
     written = evidence.commitment(salt, b"k", [*HEADERS, (names.HEADER_SALT, b"")], b"v")
     received = [*HEADERS, (names.HEADER_SALT, salt)]
     assert evidence.commitment(dict(received)[names.HEADER_SALT], b"k", received, b"v") == written
@@ -41,13 +41,16 @@ def test_whatever_differs_gives_another_commitment(
 
 @given(st.sets(st.tuples(st.sampled_from(["t", "u"]), st.integers(0, 9)), min_size=2, max_size=9))
 def test_every_salt_of_a_batch_is_its_own(places: set[tuple[str, int]]) -> None:
-    found = [salt for place in places for salt in itertools.islice(evidence.salts(SEED, *place), 200)]
-    assert len(set(found)) == 200 * len(places)
+    streams = [evidence.salts(SEED, of, *at) for at in places for of in (evidence.SALTS_IN, evidence.SALTS_OUT)]
+    found = [salt for stream in streams for salt in itertools.islice(stream, 200)]
+    assert len(set(found)) == 400 * len(places)
 
 
 def test_salts_are_derived_as_the_reference_says() -> None:
-    derived = hashlib.shake_256(b"lintas.salts.v1" + SEED + bytes([0, 0, 0, 1]) + bytes([0, 0, 0, 9]) + b"t").digest(64)
-    assert list(itertools.islice(evidence.salts(SEED, "t", 9), 64, 66)) == [derived[:32], derived[32:]]
+    place = bytes([0, 0, 0, 1]) + bytes([0, 0, 0, 9]) + b"t"
+    derived = hashlib.shake_256(b"lintas.salts.in.v1" + SEED + place).digest(64)
+    found = itertools.islice(evidence.salts(SEED, evidence.SALTS_IN, "t", 9), 64, 66)
+    assert list(found) == [derived[:32], derived[32:]]
 
 
 def test_seeds_are_random() -> None:
