@@ -10,14 +10,15 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cluster import ThreeBrokers
+from confluent_kafka import KafkaException
 from faults import AVAILABLE, SESSION_SECONDS, TRANSACTION_SECONDS, Injected, Scene, inject, plan
 from handover import Times, measure
-from numbered import PARTITIONS, PUBLISHERS, RARE, TOPICS
+from numbered import INPUTS, PUBLISHERS, RARE
 from operators import Deployment, write_addresses
 from oracle import Catalogues, History, Oracle, Violations
 from publishers import Publisher
@@ -25,6 +26,7 @@ from transactions import left_open
 from workers import LINTAS_WORKER, Crew
 
 from lintas import names
+from lintas.errors import BusUnavailable
 from lintas.local.spawn import launched
 from schemas.cluster import Cluster
 from schemas.provision import ensure_bus
@@ -34,6 +36,8 @@ RARE_EVENTS = 60
 FLOW_SECONDS = 180.0
 DRAIN_SECONDS = 300.0
 REST_SECONDS = 30.0
+ANSWER_SECONDS = 60.0
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class Terms:
         program: what a worker runs.
         samples: of each kind of hand-over.
         batch_events: most events in one transaction.
+        retention_minutes: how long brokers remember positions that are not committed anew.
         fast_start: servers start sooner and run slower.
         keep_history: keep in memory what the oracle read.
     """
@@ -65,6 +70,7 @@ class Terms:
     program: Sequence[str] = LINTAS_WORKER
     samples: int = 0
     batch_events: int = 1_000
+    retention_minutes: int = 1
     fast_start: bool = True
     keep_history: bool = False
 
@@ -81,6 +87,7 @@ class Outcome:
     killed: Times
     asked: Times
     lanes: int
+    restored: int
     seconds: Mapping[str, float]
     history: History
     numbers: int
@@ -96,11 +103,15 @@ class Campaign:
         self._each, self._numbers = each, each * PUBLISHERS
         self._publishers: list[subprocess.Popen[bytes]] = []
         self._seconds: dict[str, float] = {}
+        self._operator: asyncio.Task[None] | None = None
         self._cluster = ThreeBrokers(
             folder,
             fast_start=terms.fast_start,
-            # positions of a partition without events are forgotten after a minute, unless lanes commit them anew
-            overrides={"offsets.retention.minutes": "1", "offsets.retention.check.interval.ms": "5000"},
+            # positions of a partition without events are forgotten soon, unless lanes commit them anew
+            overrides={
+                "offsets.retention.minutes": str(terms.retention_minutes),
+                "offsets.retention.check.interval.ms": "5000",
+            },
         )
         self._settings = self._cluster.settings.model_copy(update={"lanes": FIRST_LANES})
         home = {"LINTAS_HOME": str(folder)}
@@ -135,6 +146,8 @@ class Campaign:
                 unacknowledged = await self._published()
             with self._timed("draining"):
                 await self._drain(violations)
+                if self._operator is not None:
+                    self._operator.cancel()
                 codes = await self._crew.end()
             for code in codes:
                 if code != 0:
@@ -155,6 +168,7 @@ class Campaign:
                 killed,
                 asked,
                 self._deployment.lanes,
+                self._deployment.restored,
                 self._seconds,
                 history,
                 self._numbers + RARE_EVENTS,
@@ -177,13 +191,14 @@ class Campaign:
     async def _start(self) -> None:
         await self._cluster.start()
         write_addresses(self._settings, self._cluster.folder / "bus.json")
-        await asyncio.to_thread(ensure_bus, self._settings)
+        await _answered(lambda: ensure_bus(self._settings))
         await self._deployment.apply()
         self._crew.start()
+        self._operator = asyncio.create_task(self._deployment.look_after_positions())
         for index in range(PUBLISHERS):
             self._publishers.append(self._publisher(index))
         deadline = time.monotonic() + FLOW_SECONDS
-        while not any((await asyncio.to_thread(self._committed)).values()):
+        while not any((await _answered(self._committed)).values()):
             assert time.monotonic() < deadline, f"nothing flows: see the workers' logs in {self._cluster.folder}"
             await asyncio.sleep(0.5)
 
@@ -222,28 +237,25 @@ class Campaign:
     async def _drain(self, violations: Violations) -> None:
         """Wait until the lanes have decided everything."""
         deadline = time.monotonic() + DRAIN_SECONDS
-        while behind := await asyncio.to_thread(self._behind):
+        while behind := await _answered(self._behind):
             if time.monotonic() > deadline:
                 for place, (committed, end) in behind.items():
                     violations.add("stuck: undecided at the end", f"{place} at {committed} of {end}")
                 return
             await asyncio.sleep(0.5)
 
-    def _inputs(self) -> list[tuple[str, int]]:
-        return [(TOPICS[event_type], one) for event_type, count in PARTITIONS.items() for one in range(count)]
-
     def _committed(self) -> dict[tuple[str, int], int]:
-        return Cluster(self._settings).committed(names.LANES_OFFSETS_GROUP, self._inputs())
+        return Cluster(self._settings).committed(names.LANES_OFFSETS_GROUP, INPUTS)
 
     def _behind(self) -> dict[tuple[str, int], tuple[int | None, int]]:
         """Positions and ends of partitions where they differ."""
-        ends, committed = Cluster(self._settings).ends(self._inputs()), self._committed()
+        ends, committed = Cluster(self._settings).ends(INPUTS), self._committed()
         return {place: (committed.get(place), end) for place, end in ends.items() if committed.get(place) != end}
 
     async def _at_rest(self, violations: Violations) -> None:
         """Wait until no transaction is left open, those of killed workers included."""
         deadline = time.monotonic() + REST_SECONDS
-        while open_ones := await asyncio.to_thread(lambda: list(left_open(self._cluster))):
+        while open_ones := await _answered(lambda: list(left_open(self._cluster))):
             if time.monotonic() > deadline:
                 for one in open_ones:
                     violations.add("transaction left open", one)
@@ -257,6 +269,18 @@ class Campaign:
                 oracle.acknowledge(number)
         oracle.judge()
         return oracle
+
+
+async def _answered(question: Callable[[], T]) -> T:
+    """Ask in a thread, again while brokers are still finding together."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while True:
+        try:
+            return await asyncio.to_thread(question)
+        except (BusUnavailable, KafkaException):
+            if time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(0.5)
 
 
 def run(folder: Path, terms: Terms) -> Outcome:

@@ -25,7 +25,7 @@ from lintas.local.spawn import launched
 from lintas.settings import Settings
 
 BROKERS = (1, 2, 3)
-READY_SECONDS = 90.0
+READY_SECONDS = 240.0
 PORTS = range(20_000, 32_000)  # below the range from which systems take ports of outgoing connections
 
 

@@ -16,6 +16,7 @@ KEYS: Final = 96 * PUBLISHERS  # number n has key n % KEYS, so a key belongs to 
 COUNTED, MARKED, RARE = "id.go.a.counted.v1", "id.go.a.marked.v1", "id.go.a.rare.v1"
 PARTITIONS: Final = {COUNTED: 6, MARKED: 3, RARE: 2}
 TOPICS: Final = {name: f"events.a.{name.removeprefix('id.go.a.')}" for name in PARTITIONS}
+INPUTS: Final = [(TOPICS[event_type], one) for event_type, count in PARTITIONS.items() for one in range(count)]
 INBOX_PARTITIONS: Final = 3
 
 GOOD, NAMELESS, REPEATED, STRANGER, CUT_SHORT, UNKNOWN_SCHEMA = range(6)

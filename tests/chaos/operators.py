@@ -1,6 +1,7 @@
 """What operators and stewards do meanwhile: catalogues are applied, lanes are resized."""
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import sys
@@ -9,21 +10,28 @@ from functools import partial
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
-from numbered import catalogue
+from numbered import INPUTS, catalogue
 
 from lintas import names
 from lintas.credentials import confluent_options
-from lintas.errors import LintasError
+from lintas.errors import BusUnavailable, LintasError
 from lintas.settings import Settings
 from schemas.provision import apply
+from streams.restore import lost_positions
 
 ATTEMPTS = 8
 RETRY_SECONDS = 2.0
+LOOK_SECONDS = 5.0
 TINY_BYTES = "100"
 
 
 class Deployment:
-    """The bus's catalogue and number of lanes, changed again and again; each change is tried until it is done."""
+    """The bus's catalogue and number of lanes, changed again and again; each change is tried until it is done.
+
+    Attributes:
+        lanes: how many there are.
+        restored: how many positions were lost and set again.
+    """
 
     def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
         self._settings = settings
@@ -31,6 +39,7 @@ class Deployment:
         self._lock = asyncio.Lock()
         self._suspended = False
         self._refusing = 0
+        self.restored = 0
         self.lanes = settings.lanes
 
     async def apply(self, *, toggle: bool = False, refusing: int = 0) -> None:
@@ -70,6 +79,19 @@ class Deployment:
                     return
                 assert attempt < ATTEMPTS - 1, f"lintas lanes resize {lanes} failed for good:\n{said}"
                 await asyncio.sleep(RETRY_SECONDS)
+
+    async def look_after_positions(self) -> None:
+        """Set lost positions again as an operator would, until cancelled.
+
+        Brokers are told to forget positions soon, so that lanes must keep those of idle partitions alive; an outage as
+        long as that loses them all, and then lanes must stop and ask for a person.
+        """
+        while True:
+            with contextlib.suppress(BusUnavailable):
+                if lost := await asyncio.to_thread(lost_positions, self._settings, INPUTS):
+                    code, _ = await asyncio.to_thread(self._lintas, "lanes", "restore", "--all")
+                    self.restored += len(lost) if code == 0 else 0
+            await asyncio.sleep(LOOK_SECONDS)
 
     def _lintas(self, *arguments: str) -> tuple[int, str]:
         found = subprocess.run(

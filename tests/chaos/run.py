@@ -32,6 +32,7 @@ def report(terms: Terms, outcome: Outcome) -> Iterator[str]:
     yield f"  {'waiting (inbox refuses)':<30}{outcome.counted['waiting']:>12,}"
     yield f"  {'audit records':<30}{outcome.counted['audit records']:>12,}"
     yield f"events without acknowledgement: {outcome.unacknowledged}"
+    yield f"positions that brokers forgot in long outages, set again by `lintas lanes restore`: {outcome.restored}"
     yield f"workers that ended by themselves: {list(outcome.ended_by_themselves) or 'none'}"
     yield f"from kill -9 of a worker to output of another (min / median / max): {outcome.killed}"
     yield f"from SIGTERM to output of another (min / median / max): {outcome.asked}"
@@ -61,6 +62,7 @@ def main() -> None:
         workers=arguments.workers,
         program=LINTAS_WORKER if arguments.broken is None else (str(BROKEN_WORKERS), arguments.broken),
         samples=arguments.samples,
+        retention_minutes=2,
         fast_start=False,
     )
     folder = Path(tempfile.mkdtemp(prefix="lintas-chaos-"))
