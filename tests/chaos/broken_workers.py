@@ -4,7 +4,7 @@ python tests/chaos/broken_workers.py everything-is-mine | offsets-apart | answer
 """
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -17,22 +17,23 @@ from lintas.credentials import aiokafka_options
 from lintas.settings import Settings
 from streams.keeper import LaneKeeper
 from streams.lane import Lane
+from streams.membership import Membership
 from streams.producer import OnceProducer
 
 
 def everything_is_mine() -> None:
     """Run every lane whatever the group says, and never ask whether a lane is still one's own."""
-    assign = LaneKeeper.assign
+    note = Membership.on_partitions_assigned
 
     async def still_mine(_: LaneKeeper, __: Lane) -> bool:
         return True
 
-    def assign_all(keeper: LaneKeeper, _: Iterable[int]) -> None:
-        assert keeper._duties is not None
-        assign(keeper, range(keeper._duties.lanes))
+    async def assign_all(membership: Membership, assigned: list[TopicPartition]) -> None:
+        await note(membership, assigned)
+        membership.assigned = set(range(membership.plan.lanes))
 
     LaneKeeper.still_mine = still_mine  # type: ignore[method-assign, assignment]
-    LaneKeeper.assign = assign_all  # type: ignore[method-assign, assignment]
+    Membership.on_partitions_assigned = assign_all  # type: ignore[method-assign, assignment]
 
 
 def offsets_apart() -> None:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from cluster import ThreeBrokers
 from confluent_kafka import KafkaException
-from faults import AVAILABLE, SESSION_SECONDS, TRANSACTION_SECONDS, Injected, Scene, inject, plan
+from faults import KINDS, SESSION_SECONDS, TRANSACTION_SECONDS, Injected, Scene, inject, plan
 from handover import Times, measure
 from numbered import INPUTS, PUBLISHERS, RARE
 from operators import Deployment, write_addresses
@@ -65,7 +65,7 @@ class Terms:
     faults: int
     seconds: float
     seed: int = 1
-    kinds: Sequence[str] = AVAILABLE
+    kinds: Sequence[str] = tuple(KINDS)
     workers: int = 2
     program: Sequence[str] = LINTAS_WORKER
     samples: int = 0
@@ -123,7 +123,8 @@ class Campaign:
             "LINTAS_IDLE_RECOMMIT_SECONDS": "10",
             "LINTAS_STOPPED_LANE_SECONDS": "3",
         }
-        self._deployment = Deployment(self._settings, home)
+        self._kafka = Cluster(self._settings)
+        self._deployment = Deployment(self._cluster, home, lanes=FIRST_LANES)
         self._crew = Crew(terms.workers, folder, self._environment, terms.program)
 
     async def run(self) -> Outcome:
@@ -146,8 +147,6 @@ class Campaign:
                 unacknowledged = await self._published()
             with self._timed("draining"):
                 await self._drain(violations)
-                if self._operator is not None:
-                    self._operator.cancel()
                 codes = await self._crew.end()
             for code in codes:
                 if code != 0:
@@ -179,6 +178,9 @@ class Campaign:
             for publisher in self._publishers:
                 publisher.kill()
                 publisher.wait()
+            if self._operator is not None:
+                self._operator.cancel()
+            del self._kafka  # while its brokers are there: librdkafka has crashed when it was let go after them
             await self._cluster.stop()
 
     @contextlib.contextmanager
@@ -194,7 +196,9 @@ class Campaign:
         await _answered(lambda: ensure_bus(self._settings))
         await self._deployment.apply()
         self._crew.start()
-        self._operator = asyncio.create_task(self._deployment.look_after_positions())
+        self._operator = asyncio.create_task(
+            self._deployment.look_after_positions([worker.log for worker in self._crew.workers])
+        )
         for index in range(PUBLISHERS):
             self._publishers.append(self._publisher(index))
         deadline = time.monotonic() + FLOW_SECONDS
@@ -245,11 +249,11 @@ class Campaign:
             await asyncio.sleep(0.5)
 
     def _committed(self) -> dict[tuple[str, int], int]:
-        return Cluster(self._settings).committed(names.LANES_OFFSETS_GROUP, INPUTS)
+        return self._kafka.committed(names.LANES_OFFSETS_GROUP, INPUTS)
 
     def _behind(self) -> dict[tuple[str, int], tuple[int | None, int]]:
         """Positions and ends of partitions where they differ."""
-        ends, committed = Cluster(self._settings).ends(INPUTS), self._committed()
+        ends, committed = self._kafka.ends(INPUTS), self._committed()
         return {place: (committed.get(place), end) for place, end in ends.items() if committed.get(place) != end}
 
     async def _at_rest(self, violations: Violations) -> None:

@@ -19,7 +19,6 @@ from proxy import ADD_OFFSETS, ADD_PARTITIONS, COMMIT_OFFSETS, END, INIT, PRODUC
 from workers import Crew, Worker
 
 from lintas import names
-from lintas.cli.lanes import lanes
 
 SESSION_SECONDS: Final = 6.0
 TRANSACTION_SECONDS: Final = 10.0
@@ -88,7 +87,9 @@ async def kill_broker(scene: Scene, rng: random.Random) -> bool:
 async def kill_coordinator(scene: Scene, rng: random.Random) -> bool:
     """Kill the broker that coordinates the transactions of one lane."""
     async with scene.broker_away:
-        node = await _coordinator(scene, names.transactional_id(1, rng.randrange(LANES.start)))
+        node = await _coordinator(
+            scene, names.transactional_id(scene.deployment.generation, rng.randrange(LANES.start))
+        )
         if node is not None:
             await _kill_and_start(scene.cluster.brokers[node], rng)
     return node is not None
@@ -223,8 +224,6 @@ KINDS: Final[Mapping[str, tuple[int, Fault]]] = {
     "inbox refuses": (4, refuse_inbox),
     "lanes resized": (12, resize_lanes),
 }
-
-AVAILABLE: Final = tuple(kind for kind in KINDS if kind != "lanes resized" or "resize" in lanes.commands)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -1,28 +1,23 @@
-"""What operators and stewards do meanwhile: catalogues are applied, lanes are resized."""
+"""What stewards and operators do meanwhile, with the tools that they have: catalogues, lanes, lost positions."""
 
 import asyncio
-import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
-from numbered import INPUTS, catalogue
+from cluster import ThreeBrokers
+from numbered import catalogue
 
 from lintas import names
-from lintas.credentials import confluent_options
-from lintas.errors import BusUnavailable, LintasError
 from lintas.settings import Settings
-from schemas.provision import apply
-from streams.restore import lost_positions
 
 ATTEMPTS = 8
 RETRY_SECONDS = 2.0
 LOOK_SECONDS = 5.0
-TINY_BYTES = "100"
+TINY_BYTES = 100
+ALARM = b"has stopped: the committed position of"
 
 
 class Deployment:
@@ -30,76 +25,77 @@ class Deployment:
 
     Attributes:
         lanes: how many there are.
-        restored: how many positions were lost and set again.
+        generation: of the lanes.
+        restored: how often `lintas lanes restore` was called for.
     """
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
-        self._settings = settings
+    def __init__(self, cluster: ThreeBrokers, environment: Mapping[str, str], *, lanes: int) -> None:
+        self._cluster = cluster
         self._environment = environment
         self._lock = asyncio.Lock()
         self._suspended = False
         self._refusing = 0
         self.restored = 0
-        self.lanes = settings.lanes
+        self.lanes = lanes
+        self.generation = 1
 
     async def apply(self, *, toggle: bool = False, refusing: int = 0) -> None:
         """Apply a catalogue: suspend or resume `reduced`, add consumers whose inbox will refuse records."""
         async with self._lock:
             self._suspended ^= toggle
             self._refusing += refusing
-            folder = self._settings.home / f"catalogue-{self._suspended}-{self._refusing}"
-            wanted = await asyncio.to_thread(
-                partial(catalogue, folder, suspended=self._suspended, refusing=self._refusing)
-            )
-            for attempt in range(ATTEMPTS):
-                try:
-                    await asyncio.to_thread(partial(apply, self._settings, wanted, author="chaos"))
-                    break
-                except LintasError:  # a broker is away; applying again is harmless
-                    if attempt == ATTEMPTS - 1:
-                        raise
-                    await asyncio.sleep(RETRY_SECONDS)
-            if refusing:
-                await asyncio.to_thread(self._let_refuse, f"b.refusing-{self._refusing - 1}")
+            folder = self._cluster.folder / f"catalogue-{self._suspended}-{self._refusing}"
+            catalogue(folder, suspended=self._suspended, refusing=self._refusing)
+            await self._lintas("catalogue", "apply", str(folder))
+            for number in range(self._refusing):  # applying has mended them
+                await asyncio.to_thread(self._let_refuse, names.inbox_topic(f"b.refusing-{number}"))
 
-    def _let_refuse(self, consumer: str) -> None:
-        admin = AdminClient({**confluent_options(self._settings, names.ADMIN), "log_level": 0})
-        tiny = ConfigEntry("max.message.bytes", TINY_BYTES, incremental_operation=AlterConfigOpType.SET)
-        topic = ConfigResource(ResourceType.TOPIC, names.inbox_topic(consumer), incremental_configs=[tiny])
-        for change in admin.incremental_alter_configs([topic]).values():
-            change.result(30)
+    def _let_refuse(self, topic: str) -> None:
+        tiny = f"max.message.bytes={TINY_BYTES}"
+        change = ["--alter", "--entity-type", "topics", "--entity-name", topic, "--add-config", tiny]
+        self._cluster.tool("kafka.admin.ConfigCommand", *change, principal=names.ADMIN)
 
     async def resize(self, lanes: int) -> None:
-        """`lintas lanes resize`, again until it is done: every step of it may be repeated."""
+        """Change the number of lanes."""
         async with self._lock:
-            for attempt in range(ATTEMPTS):
-                code, said = await asyncio.to_thread(self._lintas, "lanes", "resize", str(lanes))
-                if code == 0:
-                    self.lanes = lanes
-                    return
-                assert attempt < ATTEMPTS - 1, f"lintas lanes resize {lanes} failed for good:\n{said}"
-                await asyncio.sleep(RETRY_SECONDS)
+            await self._lintas("lanes", "resize", str(lanes))
+            self.lanes = lanes
+            self.generation += 1
 
-    async def look_after_positions(self) -> None:
-        """Set lost positions again as an operator would, until cancelled.
+    async def look_after_positions(self, logs: Sequence[Path]) -> None:
+        """Set lost positions again where a worker's log asks for it, until cancelled.
 
         Brokers are told to forget positions soon, so that lanes must keep those of idle partitions alive; an outage as
         long as that loses them all, and then lanes must stop and ask for a person.
         """
+        read = dict.fromkeys(logs, 0)
         while True:
-            with contextlib.suppress(BusUnavailable):
-                if lost := await asyncio.to_thread(lost_positions, self._settings, INPUTS):
-                    code, _ = await asyncio.to_thread(self._lintas, "lanes", "restore", "--all")
-                    self.restored += len(lost) if code == 0 else 0
             await asyncio.sleep(LOOK_SECONDS)
+            asked = False
+            for log, position in read.items():
+                new = log.read_bytes()[position:]
+                read[log] = position + len(new)
+                asked |= ALARM in new
+            if asked:
+                await self._lintas("lanes", "restore", "--all")
+                self.restored += 1
 
-    def _lintas(self, *arguments: str) -> tuple[int, str]:
+    async def _lintas(self, *arguments: str) -> None:
+        """A command, again until it is done: brokers may be away, and every command may be repeated."""
+        for attempt in range(ATTEMPTS):
+            code, said = await asyncio.to_thread(self._try, arguments)
+            if code == 0:
+                return
+            assert attempt < ATTEMPTS - 1, f"lintas {' '.join(arguments)} failed for good:\n{said}"
+            await asyncio.sleep(RETRY_SECONDS)
+
+    def _try(self, arguments: Sequence[str]) -> tuple[int, str]:
         found = subprocess.run(
             [sys.executable, "-m", "lintas", *arguments],
             env={**os.environ, **self._environment},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=180,
             check=False,
         )
         return found.returncode, found.stdout + found.stderr

@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from campaign import Outcome, Terms, run
-from faults import AVAILABLE
+from faults import KINDS
 from workers import LINTAS_WORKER
 
+HAND_OVER_SECONDS = 20  # generously: events must flow as long as hand-overs are measured
 BROKEN_WORKERS = Path(__file__).with_name("broken_workers.py")
 
 
@@ -24,7 +25,7 @@ def report(terms: Terms, outcome: Outcome) -> Iterator[str]:
     """What a person wants to know of a campaign."""
     yield f"seed {terms.seed}, {terms.workers} workers, {outcome.lanes} lanes at the end"
     yield f"{outcome.injected.happened.total():,} faults happened, {outcome.injected.in_vain.total():,} met nothing"
-    for kind in AVAILABLE:
+    for kind in KINDS:
         happened, in_vain = outcome.injected.happened[kind], outcome.injected.in_vain[kind]
         yield f"  {kind:<30}{happened:>6}" + (f"  ({in_vain} in vain)" if in_vain else "")
     for what in ("published", "routed", "duplicate", "quarantined", "deliveries", "dead", "filtered", "suspended"):
@@ -32,7 +33,7 @@ def report(terms: Terms, outcome: Outcome) -> Iterator[str]:
     yield f"  {'waiting (inbox refuses)':<30}{outcome.counted['waiting']:>12,}"
     yield f"  {'audit records':<30}{outcome.counted['audit records']:>12,}"
     yield f"events without acknowledgement: {outcome.unacknowledged}"
-    yield f"positions that brokers forgot in long outages, set again by `lintas lanes restore`: {outcome.restored}"
+    yield f"`lintas lanes restore` was called for, after outages in which brokers forgot positions: {outcome.restored}"
     yield f"workers that ended by themselves: {list(outcome.ended_by_themselves) or 'none'}"
     yield f"from kill -9 of a worker to output of another (min / median / max): {outcome.killed}"
     yield f"from SIGTERM to output of another (min / median / max): {outcome.asked}"
@@ -49,12 +50,13 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30, help="how long faults are injected")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--samples", type=int, default=5, help="hand-overs measured, of each kind")
-    parser.add_argument("--kinds", nargs="*", choices=list(AVAILABLE), default=list(AVAILABLE), metavar="KIND")
+    parser.add_argument("--kinds", nargs="*", choices=list(KINDS), default=list(KINDS), metavar="KIND")
     parser.add_argument("--broken", help="run broken workers instead: see broken_workers.py")
     arguments = parser.parse_args()
+    flowing = arguments.minutes * 60 + arguments.samples * 2 * HAND_OVER_SECONDS
     terms = Terms(
         events=arguments.events,
-        rate=arguments.events / (arguments.minutes * 60),
+        rate=arguments.events / flowing,
         faults=arguments.faults,
         seconds=arguments.minutes * 60,
         seed=arguments.seed,
