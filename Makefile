@@ -33,10 +33,13 @@ check: $(READY) ## lint, format, types, import contracts
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/mypy
-	@for part in . unit integration conformance acceptance; do \
+	@for part in . unit integration conformance acceptance chaos; do \
 		MYPYPATH=.:connectors/client:tests:tests/$$part $(BIN)/mypy tests/$$part/*.py || exit 1; done
 	@MYPYPATH=.:connectors/client $(BIN)/mypy bench/*.py bench/peers/*.py docs/*.py
 	@$(BIN)/lint-imports
+
+chaos: $(READY) ## break brokers, workers and the network for half an hour, and judge what came out
+	@$(BIN)/python tests/chaos/run.py $(ARGS)
 
 bench/.venv/.ready: bench/requirements.lock
 	@$(PYTHON) -m venv bench/.venv
@@ -61,5 +64,5 @@ clean: ## stop the local bus and remove what make, the bus and the tests have ma
 	@rm -rf $(VENV) bench/.venv bench/peers/kafka-streams/target .lintas .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} + ; rm -rf *.egg-info connectors/client/*.egg-info
 
-.PHONY: help install demo up test check bench docs lock clean
+.PHONY: help install demo up test check chaos bench docs lock clean
 .DEFAULT_GOAL := help

@@ -48,6 +48,7 @@ def part(
     *,
     overrides: Mapping[str, str],
     fast_start: bool,
+    cluster_id: str | None = None,
 ) -> Part:
     """Kafka, to be run in ``home``.
 
@@ -58,6 +59,7 @@ def part(
         jars: the class path.
         overrides: broker settings that replace or add to ours.
         fast_start: start sooner, run slower.
+        cluster_id: of a cluster of several nodes, whose controllers ``overrides`` name; None: this node is alone.
     """
     config, data, draft = home.config(NAME), home.data(NAME), home.path / "data" / "kafka-draft"
     log4j, properties = config / "log4j2.properties", config / "server.properties"
@@ -90,7 +92,8 @@ def part(
         arguments, draft_properties = config / "format.args", config / "format.properties"
         _write(draft_properties, values | {"log.dirs": str(draft)})
         scram = f"{credentials.SASL_MECHANISM}=[name={admin.principal},password={admin.password}]"
-        tool = ["kafka.tools.StorageTool", "format", "--standalone", "--cluster-id", _cluster_id()]
+        alone = [] if cluster_id else ["--standalone"]
+        tool = ["kafka.tools.StorageTool", "format", *alone, "--cluster-id", cluster_id or new_cluster_id()]
         tool += ["--config", str(draft_properties), "--add-scram", scram]
         command = jre.command(arguments, [*machine, *jre.FAST_START, *tool])
         try:
@@ -132,7 +135,8 @@ async def _ready(settings: Settings) -> bool:
     return bool(cluster["brokers"])
 
 
-def _cluster_id() -> str:
+def new_cluster_id() -> str:
+    """A random id as Kafka makes them."""
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "0")
 
 

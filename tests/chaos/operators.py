@@ -1,0 +1,107 @@
+"""What stewards and operators do meanwhile, with the tools that they have: catalogues, lanes, lost positions."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cluster import ThreeBrokers
+from numbered import catalogue
+
+from lintas import names
+from lintas.settings import Settings
+
+ATTEMPTS = 8
+RETRY_SECONDS = 2.0
+LOOK_SECONDS = 5.0
+TINY_BYTES = 100
+ALARM = b"has stopped: the committed position of"
+
+
+class Deployment:
+    """The bus's catalogue and number of lanes, changed again and again; each change is tried until it is done.
+
+    Attributes:
+        lanes: how many there are.
+        generation: of the lanes.
+        restored: how often `lintas lanes restore` was called for.
+    """
+
+    def __init__(self, cluster: ThreeBrokers, environment: Mapping[str, str], *, lanes: int) -> None:
+        self._cluster = cluster
+        self._environment = environment
+        self._lock = asyncio.Lock()
+        self._suspended = False
+        self._refusing = 0
+        self.restored = 0
+        self.lanes = lanes
+        self.generation = 1
+
+    async def apply(self, *, toggle: bool = False, refusing: int = 0) -> None:
+        """Apply a catalogue: suspend or resume `reduced`, add consumers whose inbox will refuse records."""
+        async with self._lock:
+            self._suspended ^= toggle
+            self._refusing += refusing
+            folder = self._cluster.folder / f"catalogue-{self._suspended}-{self._refusing}"
+            catalogue(folder, suspended=self._suspended, refusing=self._refusing)
+            await self._lintas("catalogue", "apply", str(folder))
+            for number in range(self._refusing):  # applying has mended them
+                await asyncio.to_thread(self._let_refuse, names.inbox_topic(f"b.refusing-{number}"))
+
+    def _let_refuse(self, topic: str) -> None:
+        tiny = f"max.message.bytes={TINY_BYTES}"
+        change = ["--alter", "--entity-type", "topics", "--entity-name", topic, "--add-config", tiny]
+        self._cluster.tool("kafka.admin.ConfigCommand", *change, principal=names.ADMIN)
+
+    async def resize(self, lanes: int) -> None:
+        """Change the number of lanes."""
+        async with self._lock:
+            await self._lintas("lanes", "resize", str(lanes))
+            self.lanes = lanes
+            self.generation += 1
+
+    async def look_after_positions(self, logs: Sequence[Path]) -> None:
+        """Set lost positions again where a worker's log asks for it, until cancelled.
+
+        Brokers are told to forget positions soon, so that lanes must keep those of idle partitions alive; an outage as
+        long as that loses them all, and then lanes must stop and ask for a person.
+        """
+        read = dict.fromkeys(logs, 0)
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            asked = False
+            for log, position in read.items():
+                new = log.read_bytes()[position:]
+                read[log] = position + len(new)
+                asked |= ALARM in new
+            if asked:
+                await self._lintas("lanes", "restore", "--all")
+                self.restored += 1
+
+    async def _lintas(self, *arguments: str) -> None:
+        """A command, again until it is done: brokers may be away, and every command may be repeated."""
+        for attempt in range(ATTEMPTS):
+            code, said = await asyncio.to_thread(self._try, arguments)
+            if code == 0:
+                return
+            assert attempt < ATTEMPTS - 1, f"lintas {' '.join(arguments)} failed for good:\n{said}"
+            await asyncio.sleep(RETRY_SECONDS)
+
+    def _try(self, arguments: Sequence[str]) -> tuple[int, str]:
+        found = subprocess.run(
+            [sys.executable, "-m", "lintas", *arguments],
+            env={**os.environ, **self._environment},
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+        return found.returncode, found.stdout + found.stderr
+
+
+def write_addresses(settings: Settings, file: Path) -> None:
+    """What programs of the operator find in the folder of the bus."""
+    told = {"bootstrap_servers", "registry_url", "replication_factor", "min_insync_replicas", "lanes"}
+    file.write_text(settings.model_dump_json(include=told))
