@@ -17,6 +17,7 @@ from bench.ours import Ours
 from bench.outputs import at_end, reader
 from bench.processes import check_alive, cpu_seconds, ended
 from bench.stage import Stage, stage
+from lintas.errors import BusUnavailable
 
 EVENTS: Final = 100_000
 WORKERS: Final = (1, 2)
@@ -37,7 +38,11 @@ def measure(part: str, events: int, rounds: int) -> None:
     """Answer one question, or all of them where ``part`` is ``scaling``."""
     for name, (title, answer) in QUESTIONS.items():
         if part in ("scaling", name):
-            text = f"**{title}**\n\n{answer(events, rounds)}\n\n{moment()}"
+            try:
+                answered = answer(events, rounds)
+            except (Failed, BusUnavailable) as error:
+                answered = f"FAILED: {str(error).splitlines()[0]}"
+            text = f"**{title}**\n\n{answered}\n\n{moment()}"
             report.write_section(name, text)
             print(text, flush=True)
 
@@ -113,8 +118,11 @@ def inboxes(_events: int, _rounds: int) -> str:
                 there = min(there + NEW_INBOXES, count)
                 bus.put_in_force([_to_every_inbox(there)], ONE_INBOX_PARTITION)
             applied = time.perf_counter() - begun
-            found = list(_single_events(bus, _to_every_inbox(count)))
-            rows.append([f"{count:,}", report.spread(found), f"{applied:,.0f}"])
+            try:
+                found = report.spread(_single_events(bus, _to_every_inbox(count)))
+            except Failed as error:
+                found = f"FAILED: {error}"
+            rows.append([f"{count:,}", found, f"{applied:,.0f}"])
             print(f"inboxes: {' | '.join(rows[-1])}", flush=True)
     head = ["inboxes in a transaction", "ms from publishing to committed", "s to apply the catalogues up to here"]
     return f"Minimum / median / maximum of {SINGLE_EVENTS} events.\n\n{report.table(head, rows)}"
