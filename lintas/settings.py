@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     replication_factor: PositiveInt = Field(1, description="copies of each partition of topics that are created")
     min_insync_replicas: PositiveInt = Field(1, description="copies that must acknowledge a write")
 
-    batch_events: PositiveInt = Field(5_000, description="most events in one transaction of a lane")
+    batch_events: PositiveInt = Field(20_000, description="most events in one transaction of a lane")
     batch_wait_seconds: PositiveFloat = Field(0.1, description="how long a lane waits for a first event")
     duplicate_window_records: PositiveInt = Field(
         10_000,

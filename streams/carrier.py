@@ -124,7 +124,7 @@ class Carrier:
     def _read(  # noqa: C901, PLR0912, PLR0915  each event pays for every call
         self, raw: RawBatch, most: int
     ) -> tuple[list[_Seen], dict[int, InputRecord]]:
-        """Find key, attributes and fields of the next records; those out of the ordinary are given in full, by index."""
+        """Find key, attributes and fields of the next records; those out of the ordinary are given in full."""
         plan, data, size = self._plan, raw.data, len(raw.data)
         match, sources, readings = plan.latest_shape, plan.sources, plan.readings
         base, wanted_from, time_ms, first_ms = raw.base_offset, raw.from_offset, raw.append_time_ms, raw.first_time_ms

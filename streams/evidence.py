@@ -1,9 +1,9 @@
 """Salted commitments: what lets a delivery be proven later without the log telling anything by itself.
 
 Each batch has one random seed, kept in ``audit.salts``. From it follow, one way, the salts of each input partition: one
-for every event and one for every delivery, in the order of the audit entries. A recipient gets its own salt only (header
-``lintas-salt``), which opens the commitment to what it received and nothing else. Erasing one event replaces the batch's
-seed by the salts of the others.
+for every event and one for every delivery, in the order of the audit entries. A recipient gets its own salt only
+(header ``lintas-salt``), which opens the commitment to what it received and nothing else. Erasing one event replaces
+the batch's seed by the salts of the others.
 """
 
 import hashlib
