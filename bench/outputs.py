@@ -18,7 +18,7 @@ from schemas.cluster import Partition, options
 from schemas.wire import framing
 
 READ_SECONDS = 120.0
-TOKEN = re.compile(r"p1-[a-z2-7]{26}")
+TOKEN = re.compile(r"p1-[0-9a-f]{32}")
 CHUNK = 10_000
 
 

@@ -1,6 +1,6 @@
 """Keys of pseudonyms: one consumer's tokens never match another's, and nobody without the key can make them.
 
-A token is ``p<version>-`` and the first 16 bytes of HMAC-SHA256(consumer's key, value) in base32, lower case. The
+A token is ``p<version>-`` and the first 16 bytes of HMAC-SHA256(consumer's key, value) in hexadecimal. The
 consumer's key is HMAC-SHA256(master key of the version, label, system, domain), each part preceded by its length as 4
 bytes, big-endian. Rotation: docs/how-to/rotate-pseudonym-keys.md.
 """
@@ -22,9 +22,6 @@ KEY_BYTES: Final = 32
 TOKEN_BYTES: Final = 16
 _HASH_BLOCK: Final = 64  # of SHA-256, in bytes
 _REMEMBERED: Final = 1_000
-_FILL_BITS: Final = 7  # 128 bits in nine groups of 15
-_BASE32: Final = "abcdefghijklmnopqrstuvwxyz234567"
-_LETTERS: Final = tuple(a + b + c for a in _BASE32 for b in _BASE32 for c in _BASE32)  # of 15 bits
 
 
 class KeySource(Protocol):
@@ -159,20 +156,7 @@ def _tokens(key: bytes, prefix: str) -> Pseudonymise:
             first, second = inner.copy(), outer.copy()
             first.update(value)
             second.update(first.digest())
-            number = int.from_bytes(second.digest()[:TOKEN_BYTES], "big") << _FILL_BITS
-            token = remembered[value] = prefix + "".join(
-                [
-                    _LETTERS[number >> 120],
-                    _LETTERS[number >> 105 & 0x7FFF],
-                    _LETTERS[number >> 90 & 0x7FFF],
-                    _LETTERS[number >> 75 & 0x7FFF],
-                    _LETTERS[number >> 60 & 0x7FFF],
-                    _LETTERS[number >> 45 & 0x7FFF],
-                    _LETTERS[number >> 30 & 0x7FFF],
-                    _LETTERS[number >> 15 & 0x7FFF],
-                    _LETTERS[number & 0x7FFF][:2],
-                ]
-            )
+            token = remembered[value] = prefix + second.hexdigest()[: 2 * TOKEN_BYTES]
         return token
 
     return pseudonymise

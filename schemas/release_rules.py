@@ -86,7 +86,7 @@ class Pseudonym(ReleaseRule):
 
     The field does not matter: a NIK has one token for a consumer wherever it stands. Works on string, bytes, fixed,
     int, long and uuid fields; numbers are taken as their decimal text. Gives a string such as
-    ``p1-kz4ttqabwkqq4xh3ucqgs6ivle``, whose number is the version of the consumer's key.
+    ``p1-567939c001b2a10e5cfba0a069791559``, whose number is the version of the consumer's key.
     """
 
     name: ClassVar[str] = "pseudonym"

@@ -72,6 +72,11 @@ class Place:
         return f"v{self.number}"
 
     @property
+    def text_name(self) -> str:
+        """The variable that holds where the text of a string begins, behind its length."""
+        return f"b{self.number}"
+
+    @property
     def items_name(self) -> str:
         """The variable that holds the tuples of the items."""
         return f"l{self.number}"
@@ -80,6 +85,10 @@ class Place:
         """Where in its frame the decoded value is found; None stands there for null, here or above."""
         self.value_needed = True
         return self.frame.slot(self.value_name)
+
+    def need_text(self) -> tuple[int, int]:
+        """Where in its frame the beginning and the end of a string's text are found; None begins what is null above."""
+        return self.frame.slot(self.text_name), self.after.need()
 
     def need_items(self) -> int:
         """Where in its frame the list of the items' tuples is found; None stands there for null above."""

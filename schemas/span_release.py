@@ -44,12 +44,19 @@ class _Changed:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class _Token:
+    """The pseudonym of a text, which need not be decoded for it; nothing where it is null, or something above is."""
+
+    place: Place
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class _Items:
     place: Place
     pieces: "Sequence[_Piece]"
 
 
-_Piece = _Span | _Constant | _Changed | _Items
+_Piece = _Span | _Constant | _Changed | _Token | _Items
 
 
 class Pieces:
@@ -143,7 +150,9 @@ def _of_place(place: Place, cut: Cut, *, sure: bool) -> list[_Piece]:
     if place.opaque:
         raise Unsuited
     if isinstance(cut, Ruled):
-        return [_Changed(place, cut.rule)]
+        of = place.type
+        is_text = isinstance(of, Scalar) and of.kind == "string" and of.logical != "uuid"
+        return [_Token(place) if is_text and isinstance(cut.rule, Pseudonym) else _Changed(place, cut.rule)]
     if isinstance(cut, Fields):
         assert isinstance(place.type, Record), "only records have fields"
         below = {field.name: inner for field, inner in zip(place.type.fields, place.below, strict=True)}
@@ -207,6 +216,8 @@ def _need(pieces: Sequence[_Piece]) -> None:
             piece.end.need()
         elif isinstance(piece, _Changed):
             piece.place.need_value()
+        elif isinstance(piece, _Token):
+            piece.place.need_text()
         elif isinstance(piece, _Items):
             piece.place.need_items()
             _need(piece.pieces)
@@ -224,9 +235,13 @@ def _expressions(pieces: Sequence[_Piece], found: str, env: dict[str, Any], pseu
             env[name] = piece.binary
             made.append(name)
         elif isinstance(piece, _Changed):
-            env[name] = _changed(piece.place.type, piece.rule, pseudonymise)
+            env[name] = _changed(piece.rule, pseudonymise)
             value = f"{found}[{piece.place.need_value()}]"
             made.append(f"({name}({value}) if {value} is not None else b'')")  # null above it, then
+        elif isinstance(piece, _Token):
+            env[name] = _token(pseudonymise)
+            begin, end = (f"{found}[{slot}]" for slot in piece.place.need_text())
+            made.append(f"({name}(d[{begin}:{end}]) if {begin} is not None else b'')")
         else:
             parts = _expressions(piece.pieces, "u", env, pseudonymise)
             _define_items(name, " + ".join(parts) or "b''", env)
@@ -243,15 +258,18 @@ def _define_items(name: str, expression: str, env: dict[str, Any]) -> None:
     exec(compile(source, "<release>", "exec"), env)  # noqa: S102  of names made here only
 
 
-def _changed(of: Type, rule: ReleaseRule, pseudonymise: Pseudonymise) -> Callable[[Any], bytes]:
+def _token(pseudonymise: Pseudonymise) -> Callable[[bytes], bytes]:
+    """What makes the binary of a text's pseudonym."""
+
+    def token(text: bytes) -> bytes:
+        made = pseudonymise(text).encode()
+        return _LENGTHS[len(made)] + made
+
+    return token
+
+
+def _changed(rule: ReleaseRule, pseudonymise: Pseudonymise) -> Callable[[Any], bytes]:
     """What makes the binary of the released text of a value."""
-    if isinstance(rule, Pseudonym) and isinstance(of, Scalar) and of.kind == "string" and of.logical != "uuid":
-
-        def pseudonym(value: str) -> bytes:
-            token = pseudonymise(value.encode()).encode()
-            return _LENGTHS[len(token)] + token
-
-        return pseudonym
 
     def changed(value: Any) -> bytes:
         text: bytes = rule.released(value, pseudonymise).encode()

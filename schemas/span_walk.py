@@ -128,7 +128,7 @@ class _Code:
             for mark in (below.before, below.after):
                 if mark.needed:
                     self._add(indent, f"{mark.name} = p")
-            for name in (below.value_name, below.items_name):
+            for name in (below.value_name, below.items_name, below.text_name):
                 if name in slots:
                     self._add(indent, f"{name} = None")
 
@@ -174,7 +174,7 @@ class _Code:
         elif of.kind in ("int", "long"):
             self._whole(of, value, indent)
         elif of.kind in ("string", "bytes"):
-            self._sized(of, value, indent)
+            self._sized(place, of, value, indent)
         elif of.kind == "null":
             if value:
                 self._add(indent, f"{value} = None")
@@ -208,10 +208,12 @@ class _Code:
         if of.logical is not None:
             self._add(indent + 2, f"if not {first} <= (z >> 1) ^ -(z & 1) <= {last}: raise DECLINED")
 
-    def _sized(self, of: Scalar, value: str | None, indent: int) -> None:
+    def _sized(self, place: Place, of: Scalar, value: str | None, indent: int) -> None:
         if of.kind == "bytes":
             self._check_texts(indent)
         self._number(indent)
+        if place.text_name in place.frame.slots:
+            self._add(indent, f"{place.text_name} = p")
         if of.kind == "string" and value is None and of.logical is None:
             self._count += 1
             start, end = f"s{self._count}", f"e{self._count}"

@@ -19,7 +19,7 @@ from schemas.wire.errors import MalformedEvent
 from schemas.wire.varint import read_varint, zigzag
 from streams import audit, dead_letters
 from streams.decide import AgreementPlan, Dead, Event, EventTypePlan, Filtered, reason_of
-from streams.envelope_shapes import Attributes, Match
+from streams.envelope_shapes import NO_SHAPE, Attributes, Match
 from streams.evidence import LABEL, SALTS_IN, SALTS_OUT, commitment, commitment_to, salts
 from streams.record_format import RawBatch, content
 from streams.records import InputRecord, OutputRecord
@@ -131,7 +131,7 @@ class Carrier:
         seen: list[_Seen] = []
         odd: dict[int, InputRecord] = {}
         add = seen.append
-        at = raw.at
+        at, taken = raw.at, 0
         for _ in range(most):
             start = at
             try:
@@ -206,8 +206,11 @@ class Carrier:
             else:
                 add((offset, published_ms, begin, end, start, key, attributes, found, reading))
             at = end
+            taken += 1
+            if match is NO_SHAPE:  # decide this one first: it may teach how the others look
+                break
         raw.at = at
-        raw.left -= most
+        raw.left -= taken
         return seen, odd
 
     def _decide(  # noqa: C901, PLR0912, PLR0915  as above

@@ -22,7 +22,7 @@ from schemas.wire import framing, json_data
 from schemas.wire.codec import Codec
 from schemas.wire.envelope import Envelope
 from schemas.wire.errors import MalformedData, MalformedEnvelope, MalformedEvent, Problem, UnknownSchema
-from streams.envelope_shapes import Attributes, Layout, Match, layout_of, shape_of
+from streams.envelope_shapes import NO_SHAPE, Attributes, Layout, Match, layout_of, shape_of
 from streams.records import InputRecord
 from streams.span_plans import Reading, Terms
 
@@ -193,7 +193,7 @@ class EventTypePlan:
         self._current_id = published.current.id
         self.readings = self._readings()
         self.sources: set[bytes] = set()  # as they were met in well-formed events
-        self.latest_shape: Match = shape_of(())
+        self.latest_shape: Match = NO_SHAPE
         self._shapes: dict[Layout, Match] = {}
 
     def _readings(self) -> Mapping[bytes, Reading]:

@@ -81,3 +81,8 @@ def _up_to(behind: bytes, fixed: bytes, names: Sequence[str]) -> bytes:
     is_end = not behind or behind[0] not in _PRINTABLE
     letter = b"[ -~]" if is_end else b"(?:(?!" + re.escape(behind) + b")[ -~])"
     return b"(" + letter + many + b"+))" + re.escape(fixed)
+
+
+def NO_SHAPE(_data: bytes, _start: int, _end: int) -> Attributes | None:  # noqa: N802  a constant of its type
+    """Recognises nothing."""
+    return None

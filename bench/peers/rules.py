@@ -1,6 +1,5 @@
 """What the Python peers decide about an event, as a good engineer would write it with fastavro."""
 
-import base64
 import hashlib
 import hmac
 import io
@@ -33,7 +32,7 @@ class Release:
         released = {name: event[name] for name in self._fields}
         for name in self._pseudonyms:
             digest = hmac.digest(self._key, released[name].encode(), "sha256")[:_TOKEN_BYTES]
-            released[name] = "p1-" + base64.b32encode(digest).decode().rstrip("=").lower()
+            released[name] = "p1-" + digest.hex()
         out = io.BytesIO(self._frame)
         out.seek(len(self._frame))
         fastavro.schemaless_writer(out, self._schema, released)

@@ -152,7 +152,7 @@ def leaves(data: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def test_a_payload_holds_fields_with_a_rule_only_and_they_look_like_their_rule(marked_day: MarkedDay) -> None:
     shapes = {
         "mask": re.compile(r"\*+.{0,7}"),
-        "pseudonym": re.compile(r"p1-[a-z2-7]{26}"),
+        "pseudonym": re.compile(r"p1-[0-9a-f]{32}"),
         "generalise": re.compile(r"\d{4}(-\d\d(-\d\d)?)?|\d\d(\.\d\d){0,2}|-?\d+\.\.-?\d+"),
     }
     looked_at = set()

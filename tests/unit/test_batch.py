@@ -129,7 +129,9 @@ def record(
 
 def decide(plans: Plans, *records: InputRecord, aside: Mapping[Slot, SetAside] | None = None) -> Batch:
     batch = Batch(plans, {(TOPIC, 0): DuplicateWindow(records=100, seconds=100)}, aside or {}, at=AT)
-    batch.add(TOPIC, 0, raw_batch(records), len(records))
+    raw = raw_batch(records)
+    while raw.left:
+        batch.add(TOPIC, 0, raw, len(records))
     return batch
 
 

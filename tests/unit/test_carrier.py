@@ -172,7 +172,9 @@ def test_records_before_the_one_that_was_asked_for_are_passed_over(
 ) -> None:
     topic, records = max(inputs.items(), key=lambda one: len(one[1]))
     batch = Batch(plans, {(topic, 0): DuplicateWindow(records=100, seconds=100)}, {}, at=AT)
-    batch.add(topic, 0, raw_batch(records, from_offset=records[3].offset), len(records))
+    raw = raw_batch(records, from_offset=records[3].offset)
+    while raw.left:
+        batch.add(topic, 0, raw, len(records))
     assert batch.first_offsets == {(topic, 0): records[3].offset}
     assert batch.events == len(records) - 3
 

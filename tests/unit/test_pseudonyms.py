@@ -19,12 +19,12 @@ SYSTEMS = st.tuples(*[st.text("ab", min_size=1, max_size=3)] * 2).map(".".join)
 def test_a_pseudonym_is_what_the_documentation_says() -> None:
     """Computed by hand with openssl, so that another program can make the same tokens."""
     token = PseudonymKeys.fixed({1: bytes(range(32))}).for_consumer("bps.vital-statistics", 1)(b"3273012311260001")
-    assert token == "p1-6s464wakziy3moqvc4d47es2iq"
+    assert token == "p1-f4b9ee580aca31b63a151707cf925a44"
 
 
 @given(st.binary())
 def test_a_pseudonym_tells_its_key_version_and_has_a_fixed_form(value: bytes) -> None:
-    assert re.fullmatch(r"p2-[a-z2-7]{26}", KEYS.for_consumer("a.b", 2)(value))
+    assert re.fullmatch(r"p2-[0-9a-f]{32}", KEYS.for_consumer("a.b", 2)(value))
 
 
 @given(SYSTEMS, st.binary())

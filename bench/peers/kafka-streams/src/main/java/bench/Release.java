@@ -5,7 +5,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.GeneralSecurityException;
-import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.List;
 import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
@@ -19,7 +19,6 @@ import org.apache.avro.io.EncoderFactory;
 /** What one consumer sees of an event: some of its fields, some of them as tokens, framed as Confluent does. */
 final class Release {
   private static final int TOKEN_BYTES = 16;
-  private static final char[] BASE32 = "abcdefghijklmnopqrstuvwxyz234567".toCharArray();
 
   private final GenericRecord released;
   private final int[] source; // for each released field its position in the event
@@ -62,19 +61,7 @@ final class Release {
   }
 
   private String token(String value) {
-    byte[] digest = Arrays.copyOf(mac.doFinal(value.getBytes(StandardCharsets.UTF_8)), TOKEN_BYTES);
-    StringBuilder text = new StringBuilder("p1-");
-    int bits = 0;
-    int held = 0;
-    for (byte one : digest) {
-      bits = bits << 8 | one & 0xff;
-      held += 8;
-      while (held >= 5) {
-        held -= 5;
-        text.append(BASE32[bits >> held & 31]);
-      }
-      bits &= (1 << held) - 1;
-    }
-    return held == 0 ? text.toString() : text.append(BASE32[bits << 5 - held & 31]).toString();
+    byte[] digest = mac.doFinal(value.getBytes(StandardCharsets.UTF_8));
+    return "p1-" + HexFormat.of().formatHex(digest, 0, TOKEN_BYTES);
   }
 }
