@@ -2,7 +2,7 @@
 
 import logging
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from typing import Any, Final, TypeVar
 
@@ -32,6 +32,7 @@ from lintas.settings import Settings
 from schemas.desired import Acl, Topic
 
 TIMEOUT_SECONDS: Final = 30.0
+MOST_RECORDS: Final = 2_000  # of one request to the controller, which refuses more than 10,000
 SCRAM_ITERATIONS: Final = 4096  # passwords are long random texts: more rounds would only slow logging in
 CLOSED_ITERATIONS: Final = SCRAM_ITERATIONS + 1  # marks a user who was deleted
 _USER = "User:"
@@ -39,6 +40,7 @@ _UNHEARD = logging.getLogger("librdkafka")
 _UNHEARD.addHandler(logging.NullHandler())
 _UNHEARD.propagate = False
 T = TypeVar("T")
+_Item = TypeVar("_Item")
 Partition = tuple[str, int]
 
 
@@ -82,14 +84,17 @@ class Cluster:
 
     def create_topics(self, topics: Iterable[Topic]) -> set[str]:
         """Create topics; returns those that somebody else had created meanwhile."""
-        wanted = [
-            NewTopic(topic.name, topic.partitions, self._settings.replication_factor, config=dict(topic.config))
-            for topic in topics
-        ]
-        if not wanted:
-            return set()
-        futures = self._admin.create_topics(wanted, operation_timeout=TIMEOUT_SECONDS)
-        return {name for name, future in futures.items() if not self._done(future, KafkaError.TOPIC_ALREADY_EXISTS)}
+        found = set()
+        for portion in _portions(topics, lambda topic: 1 + topic.partitions + len(topic.config)):
+            wanted = [
+                NewTopic(topic.name, topic.partitions, self._settings.replication_factor, config=dict(topic.config))
+                for topic in portion
+            ]
+            futures = self._admin.create_topics(wanted, operation_timeout=TIMEOUT_SECONDS)
+            for name, future in futures.items():
+                if not self._done(future, KafkaError.TOPIC_ALREADY_EXISTS):
+                    found.add(name)
+        return found
 
     def set_config(self, topic: str, config: Mapping[str, str]) -> None:
         """Set some of a topic's settings and leave the others."""
@@ -102,9 +107,8 @@ class Cluster:
 
     def delete_topics(self, topics: Iterable[str]) -> None:
         """Delete topics with all that they hold."""
-        wanted = list(topics)
-        if wanted:
-            futures = self._admin.delete_topics(wanted, operation_timeout=TIMEOUT_SECONDS)
+        for portion in _portions(topics):
+            futures = self._admin.delete_topics(portion, operation_timeout=TIMEOUT_SECONDS)
             for future in futures.values():
                 self._done(future, KafkaError.UNKNOWN_TOPIC_OR_PART)
 
@@ -153,7 +157,7 @@ class Cluster:
 
     def create_acls(self, acls: Iterable[Acl]) -> None:
         """Grant rights."""
-        bindings = [
+        bindings = (
             AclBinding(
                 _resource_type(acl.resource),
                 acl.name,
@@ -164,14 +168,14 @@ class Cluster:
                 AclPermissionType.ALLOW,
             )
             for acl in acls
-        ]
-        if bindings:
-            for future in self._admin.create_acls(bindings).values():
+        )
+        for portion in _portions(bindings):
+            for future in self._admin.create_acls(portion).values():
                 self._result(future)
 
     def delete_acls(self, acls: Iterable[Acl]) -> None:
         """Withdraw rights."""
-        filters = [
+        filters = (
             AclBindingFilter(
                 _resource_type(acl.resource),
                 acl.name,
@@ -182,9 +186,9 @@ class Cluster:
                 AclPermissionType.ALLOW,
             )
             for acl in acls
-        ]
-        if filters:
-            for future in self._admin.delete_acls(filters).values():
+        )
+        for portion in _portions(filters):
+            for future in self._admin.delete_acls(portion).values():
                 self._result(future)
 
     def groups(self) -> list[str]:
@@ -264,3 +268,17 @@ def _resource_type(resource: str) -> ResourceType:
 
 def _resource_name(kind: ResourceType) -> str:
     return "CLUSTER" if kind.name == "BROKER" else str(kind.name)
+
+
+def _portions(items: Iterable[_Item], weight: Callable[[_Item], int] = lambda _: 1) -> Iterator[list[_Item]]:
+    """The items in their order, in portions that a controller takes at once: it makes so many records of each."""
+    portion: list[_Item] = []
+    size = 0
+    for item in items:
+        if portion and size + weight(item) > MOST_RECORDS:
+            yield portion
+            portion, size = [], 0
+        portion.append(item)
+        size += weight(item)
+    if portion:
+        yield portion

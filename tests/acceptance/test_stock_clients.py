@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry import SchemaRegistryClient, topic_subject_name_strategy
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 from deployment import Deployment, wait_until
@@ -32,8 +32,11 @@ def read_inbox(deployment: Deployment, system: str, salts: set[bytes]) -> dict[b
     )
     consumer.subscribe([f"inbox.{system}"])
     found: dict[bytes, tuple[Any, dict[str, bytes]]] = {}
-    with SchemaRegistryClient({"url": deployment.properties(system)["schema.registry.url"]}) as registry:
-        deserialize = AvroDeserializer(registry)
+    # A registry that answers, but whose answer does not arrive, is asked again; Apicurio has no associations to ask for.
+    with SchemaRegistryClient(
+        {"url": deployment.properties(system)["schema.registry.url"], "timeout": 20, "max.retries": 3}
+    ) as registry:
+        deserialize = AvroDeserializer(registry, conf={"subject.name.strategy": topic_subject_name_strategy})
         try:
             while not salts <= found.keys():
                 message = consumer.poll(20)
