@@ -32,7 +32,7 @@ def read_inbox(deployment: Deployment, system: str, salts: set[bytes]) -> dict[b
     )
     consumer.subscribe([f"inbox.{system}"])
     found: dict[bytes, tuple[Any, dict[str, bytes]]] = {}
-    # A registry that answers, but whose answer does not arrive, is asked again; Apicurio has no associations to ask for.
+    # A registry whose answer does not arrive is asked again; Apicurio has no associations to ask for.
     with SchemaRegistryClient(
         {"url": deployment.properties(system)["schema.registry.url"], "timeout": 20, "max.retries": 3}
     ) as registry:
