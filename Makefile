@@ -46,7 +46,7 @@ bench/.venv/.ready: bench/requirements.lock
 	@bench/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bench/requirements.lock
 	@touch $@
 
-bench: $(READY) bench/.venv/.ready ## measure ours and the peers on this machine (PART=jobs, E, latency, scaling, memory, hostile ...)
+bench: $(READY) bench/.venv/.ready ## measure ours and the peers on this machine (PART=jobs, E, latency, scaling, memory, hostile, steps ...)
 	@$(BIN)/python -m bench.run --part $(or $(PART),jobs) $(ARGS)
 
 docs: $(READY) ## write the generated pages of docs/reference anew

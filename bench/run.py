@@ -4,6 +4,7 @@
     make bench PART=scaling      ours: workers, lanes, agreements, event types, inboxes
     make bench PART=memory       ours: memory over many events
     make bench PART=hostile      ours: damaged payloads, by plan and by the reference path
+    make bench PART=steps        ours: where the time of one event goes
 
 Without make: ``.venv/bin/python -m bench.run --part E --rounds 1 --events 20000``.
 """
@@ -13,7 +14,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from bench import contest, hostile, memory, report, scaling
+from bench import contest, hostile, memory, report, scaling, steps
 from bench.contender import Contender
 from bench.jobs import JOBS, TIMED
 from bench.machine import machine, moment
@@ -22,7 +23,7 @@ from bench.peers.programs import peers
 from bench.stage import stage
 
 LATENCY = "latency"
-PARTS = ("jobs", *JOBS, LATENCY, "scaling", *scaling.QUESTIONS, "memory", "hostile")
+PARTS = ("jobs", *JOBS, LATENCY, "scaling", *scaling.QUESTIONS, "memory", "hostile", "steps")
 
 
 def main() -> None:
@@ -38,6 +39,8 @@ def main() -> None:
     report.write_section("machine", machine())
     if arguments.part == "memory":
         memory.measure(arguments.events or memory.EVENTS)
+    elif arguments.part == "steps":
+        steps.measure()
     elif arguments.part == "hostile":
         hostile.measure(arguments.events or hostile.PAYLOADS)
     elif arguments.part == "scaling" or arguments.part in scaling.QUESTIONS:

@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 
 YIELD_EVERY: Final = 500  # events decided between two chances for heartbeats
 FETCH_BYTES: Final = 4 * 1024 * 1024  # of one partition at once
+DECIDED_BYTES: Final = 8 * 1024 * 1024  # of events in one transaction, so that many large ones need no more memory
 STOP_SECONDS: Final = 10.0
 BACKOFF_SECONDS: Final = 0.05
 BACKOFF_STEPS: Final = 5
@@ -270,10 +271,12 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
 
     async def _carry(self, plans: Plans, consumer: AIOKafkaConsumer) -> None:
         batch = Batch(plans, self._windows, self._aside, at=now())
-        most = self._settings.batch_events
-        while batch.events < most and (self._waiting or await self._read_on(consumer, 0)):
+        most, size = self._settings.batch_events, 0
+        while batch.events < most and size < DECIDED_BYTES and (self._waiting or await self._read_on(consumer, 0)):
             partition, raw = self._waiting[0]
+            size -= raw.at
             batch.add(*partition, raw, min(most - batch.events, YIELD_EVERY))
+            size += raw.at
             if not raw.left:
                 self._waiting.popleft()
             await asyncio.sleep(0)

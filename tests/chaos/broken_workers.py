@@ -47,6 +47,8 @@ def offsets_apart() -> None:
         group: str,
     ) -> None:
         await transact(producer, outputs, {}, group)
+        if not offsets:
+            return
         consumer = AIOKafkaConsumer(
             **aiokafka_options(Settings(), names.WORKER), group_id=group, enable_auto_commit=False
         )
