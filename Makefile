@@ -39,6 +39,7 @@ check: $(READY) ## lint, format, types, import contracts
 	@$(BIN)/lint-imports
 
 chaos: $(READY) ## break brokers, workers and the network for half an hour, and judge what came out
+	@$(BIN)/python -m pytest -q -m long tests/chaos
 	@$(BIN)/python tests/chaos/run.py $(ARGS)
 
 bench/.venv/.ready: bench/requirements.lock

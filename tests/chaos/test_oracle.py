@@ -79,6 +79,7 @@ def test_a_history_that_is_tampered_with_is_noticed(
     assert any(seen in kind for kind in oracle.judge().found)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("broken", "kinds"),
     [
