@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,25 +23,6 @@ from schemas.provision import ensure_bus
 from streams.status import read_status
 
 pytestmark = pytest.mark.timeout(240)
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Iterator[Settings]:
-    """A bus of its own for each test: what a test breaks stays broken."""
-    bus = LocalBus(tmp_path / "bus", fast_start=True)
-    settings = bus.start(outlive=False)
-    ensure_bus(settings)
-    put_in_force(settings, catalogue(tmp_path / "catalogue"))
-    yield settings
-    bus.stop()
-
-
-@pytest.fixture
-def workers(settings: Settings, tmp_path: Path) -> Iterator[Workers]:
-    started = Workers(settings, tmp_path)
-    yield started
-    for worker in started.all:
-        worker.kill()
 
 
 def test_kill_9_in_mid_stream_loses_nothing_and_doubles_nothing(settings: Settings, workers: Workers) -> None:

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from threading import Event
 from typing import Any, Self
 
@@ -51,25 +50,6 @@ def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     put_in_force(settings, catalogue(folder / "catalogue"))
     yield settings
     bus.stop()
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Iterator[Settings]:
-    """A bus of its own: lanes are the whole bus's."""
-    bus = LocalBus(tmp_path / "bus", fast_start=True)
-    settings = bus.start(outlive=False)
-    ensure_bus(settings)
-    put_in_force(settings, catalogue(tmp_path / "catalogue"))
-    yield settings
-    bus.stop()
-
-
-@pytest.fixture
-def workers(settings: Settings, tmp_path: Path) -> Iterator[Workers]:
-    started = Workers(settings, tmp_path)
-    yield started
-    for worker in started.all:
-        worker.kill()
 
 
 class Publishing:

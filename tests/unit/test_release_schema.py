@@ -9,11 +9,12 @@ import pytest
 from avro_strategies import typed_schemas
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from span_cases import SCALAR_RULES, fits
 
 from schemas.paths import covers, fields
 from schemas.release_rules import parse_rule
 from schemas.released import ReleaseProblems, Releaser, deciding_rule, released_schema
-from schemas.rules import CannotRelease, ReleaseRule, RuleDoesNotFit
+from schemas.rules import CannotRelease, ReleaseRule
 from schemas.wire.codec import Codec
 
 PERSON = {
@@ -375,7 +376,7 @@ def test_any_avro_type_can_be_released_by_the_rules_that_take_it(data: st.DataOb
     for each in (each for each in fields(schema) if each.path != "b"):
         if written := data.draw(st.sampled_from([None, "keep", "drop", *(SCALAR_RULES if each.path in ends else [])])):
             rule = parse_rule(written)
-            if rule.name in ("keep", "drop") or _fits(rule, each.type):
+            if rule.name in ("keep", "drop") or fits(rule, each.type):
                 release[each.path] = rule
     payload = {"a": data.draw(typed.values), "b": "x"}
     codec = Codec(released_schema(schema, release, name="Released", namespace="test"))
@@ -385,22 +386,3 @@ def test_any_avro_type_can_be_released_by_the_rules_that_take_it(data: st.DataOb
         return  # a text that is no date, a number that is not finite
     encoded = codec.encode(released)
     assert codec.encode(codec.decode(encoded)) == encoded
-
-
-SCALAR_RULES: list[Any] = [
-    "mask",
-    "pseudonym",
-    {"generalise": {"to": "month"}},
-    {"generalise": {"to": "province"}},
-    {"generalise": {"band": 10}},
-]
-
-
-def _fits(rule: ReleaseRule, avro_type: Any) -> bool:
-    if isinstance(avro_type, list):
-        return False
-    try:
-        rule.released_type(avro_type)
-    except RuleDoesNotFit:
-        return False
-    return True
