@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 
 YIELD_EVERY: Final = 500  # events decided between two chances for heartbeats
 FETCH_BYTES: Final = 4 * 1024 * 1024  # of one partition at once
+TAKE_ALONG_SECONDS: Final = 0.02
 DECIDED_BYTES: Final = 8 * 1024 * 1024  # of events in one transaction, so that many large ones need no more memory
 STOP_SECONDS: Final = 10.0
 BACKOFF_SECONDS: Final = 0.05
@@ -271,8 +272,13 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
 
     async def _carry(self, plans: Plans, consumer: AIOKafkaConsumer) -> None:
         batch = Batch(plans, self._windows, self._aside, at=now())
-        most, size = self._settings.batch_events, 0
-        while batch.events < most and size < DECIDED_BYTES and (self._waiting or await self._read_on(consumer, 0)):
+        most, size, begun = self._settings.batch_events, 0, time.monotonic()
+        while batch.events < most and size < DECIDED_BYTES:
+            # Events that come meanwhile are taken along, but nobody waits long for them.
+            if not self._waiting and (
+                time.monotonic() > begun + TAKE_ALONG_SECONDS or not await self._read_on(consumer, 0)
+            ):
+                break
             partition, raw = self._waiting[0]
             size -= raw.at
             batch.add(*partition, raw, min(most - batch.events, YIELD_EVERY))
