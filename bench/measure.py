@@ -12,6 +12,8 @@ from bench.stage import Stage
 POLL_SECONDS = 0.1
 DEADLINE_SECONDS = 300.0
 STEADY_FROM = 0.25  # what lies before is start-up: processes, connections, JIT compilation
+STEADY_UNTIL = 0.9  # what lies behind is the last commits, of lanes that have less and less to do
+LEAST_COMMITS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,18 +73,26 @@ def watch(contender: Contender, stage: Stage, jobs: Sequence[Job], events: int) 
             behind = sum(ends[partition] - committed[partition] for partition in partitions)
             samples.append(Sample(time.perf_counter(), events - behind, cpu_seconds(processes)))
             time.sleep(POLL_SECONDS)
-    return _round(events, samples)
+    return of_samples(events, samples)
 
 
-def _round(events: int, samples: list[Sample]) -> Round:
-    last = samples[-1]
+def of_samples(events: int, samples: Sequence[Sample]) -> Round:
+    """The figures of a run.
+
+    The steady part begins and ends where a mark is first passed: at both, about as much work is done and not committed.
+
+    Raises:
+        Failed: there are too few commits in it.
+    """
     first = next(sample for sample in samples if sample.done >= events * STEADY_FROM)
-    if first.done == events:
-        raise Failed(f"all {events:,} events came in one commit: too few to measure")
+    last = next(sample for sample in samples if sample.done >= events * STEADY_UNTIL)
+    commits = {sample.done for sample in samples if first.done <= sample.done <= last.done}
+    if len(commits) < LEAST_COMMITS:
+        raise Failed(f"{events:,} events came in {len(commits)} commits: too few to measure")
     steady = last.done - first.done
     return Round(
         events=events,
         rate=steady / (last.at - first.at),
-        cpu_us=last.cpu / events * 1e6,
+        cpu_us=samples[-1].cpu / events * 1e6,
         steady_cpu_us=(last.cpu - first.cpu) / steady * 1e6,
     )

@@ -9,6 +9,7 @@ import fastavro
 import pytest
 
 from bench import report
+from bench.contender import Failed
 from bench.jobs import (
     FAN_OUT,
     JOBS,
@@ -23,7 +24,7 @@ from bench.jobs import (
     headers_of,
     region_of,
 )
-from bench.measure import Round
+from bench.measure import Round, Sample, of_samples
 from bench.peers.rules import Rules
 from bench.work import Inbox, Work
 from schemas.wire import framing
@@ -131,3 +132,16 @@ def test_a_failed_contender_stands_in_the_table_with_its_reason() -> None:
     text = report.contest({"Lintas": rounds, "other": "FAILED: it ended"}, {"Lintas": "", "other": ""})
     assert "50,000 / 55,000 / 60,000" in text
     assert "FAILED: it ended" in text
+
+
+def test_the_steady_part_leaves_out_start_up_and_the_last_commits() -> None:
+    samples = [Sample(at=10 + second, done=second * 10, cpu=5 + second * 0.5) for second in range(11)]
+    measured = of_samples(100, [Sample(0, 0, 0), *samples])
+    assert measured.rate == pytest.approx(10)
+    assert measured.steady_cpu_us == pytest.approx(0.5 / 10 * 1e6)
+    assert measured.cpu_us == pytest.approx(10 / 100 * 1e6)
+
+
+def test_a_run_in_two_commits_is_not_measured() -> None:
+    with pytest.raises(Failed, match="too few"):
+        of_samples(100, [Sample(0, 0, 0), Sample(1, 50, 1), Sample(2, 100, 2)])
