@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from typing import Any, Final, TypeVar
 
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
@@ -62,6 +62,7 @@ class Cluster:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._admin = AdminClient(options(settings))
+        self._readers: dict[tuple[str, bool], Consumer] = {}  # of the positions of a group
 
     def partitions(self) -> dict[str, int]:
         """The number of partitions of every topic."""
@@ -208,21 +209,34 @@ class Cluster:
     def committed(self, group: str, partitions: Iterable[Partition], *, stable: bool = False) -> dict[Partition, int]:
         """A group's positions; partitions without one are left out.
 
-        Raises:
-            BusUnavailable: also, if ``stable``, where an open transaction changes a position; ask again.
+        Waits, if ``stable``, for open transactions that change a position.
         """
         wanted = [TopicPartition(*partition) for partition in partitions]
         if not wanted:
             return {}
-        request = ConsumerGroupTopicPartitions(group, wanted)
-        future = self._admin.list_consumer_group_offsets([request], require_stable=stable)[group]
+        try:
+            found = self._reader(group, stable).committed(wanted, TIMEOUT_SECONDS)
+        except KafkaException as error:
+            raise unavailable(self._settings, error) from error
         committed = {}
-        for partition in self._result(future).topic_partitions:
+        for partition in found:
             if partition.error is not None and partition.error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise unavailable(self._settings, KafkaException(partition.error))
             if partition.offset >= 0:
                 committed[partition.topic, partition.partition] = partition.offset
         return committed
+
+    def _reader(self, group: str, stable: bool) -> Consumer:
+        """A consumer that never joins its group.
+
+        Not ``AdminClient.list_consumer_group_offsets``: librdkafka 2.15 dies of a null pointer when the broker asked
+        is no longer the group's coordinator (rd_kafka_handle_OffsetFetch, which takes the client for a consumer).
+        """
+        if (group, stable) not in self._readers:
+            isolation = "read_committed" if stable else "read_uncommitted"
+            mine = {"group.id": group, "enable.auto.commit": False, "isolation.level": isolation}
+            self._readers[group, stable] = Consumer(options(self._settings) | mine)
+        return self._readers[group, stable]
 
     def beginnings(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """The first offset that partitions still hold."""

@@ -9,8 +9,6 @@ import contextlib
 import dataclasses
 import datetime as dt
 import logging
-import time
-from collections.abc import Collection
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -20,7 +18,7 @@ from confluent_kafka import TopicPartition as Position
 
 from lintas import names
 from lintas.credentials import aiokafka_options
-from lintas.errors import BusUnavailable, CatalogueError, CatalogueMoved, PositionGone
+from lintas.errors import CatalogueError, CatalogueMoved, PositionGone
 from lintas.settings import Settings
 from schemas.catalogue_log import CatalogueLog, Pointer
 from schemas.cluster import TIMEOUT_SECONDS, Cluster, Partition, options, unavailable
@@ -122,7 +120,7 @@ def missing_positions(cluster: Cluster, found: CatalogueLog, snapshot: Snapshot)
         for partition in range(event_type.contract.partitions)
     ]
     unsettled = set(inputs) - set(cluster.committed(names.LANES_OFFSETS_GROUP, inputs))
-    settled = _settled(cluster, unsettled)
+    settled = cluster.committed(names.LANES_OFFSETS_GROUP, unsettled, stable=True)
     missing = [partition for partition in inputs if partition in unsettled and partition not in settled]
     known = found.topics_ever()
     doubtful = [partition for partition in missing if partition[0] in known]
@@ -152,20 +150,9 @@ def _give_positions(settings: Settings, producer: Producer, partitions: list[Par
     finally:
         member.close()
     # They are readable a moment after the commit; the pointer must not overtake them.
-    if len(_settled(Cluster(settings), partitions)) < len(partitions):
+    settled = Cluster(settings).committed(names.LANES_OFFSETS_GROUP, partitions, stable=True)
+    if len(settled) < len(partitions):
         raise CatalogueError(reason="the lanes' first positions vanished at once; somebody deletes them")
-
-
-def _settled(cluster: Cluster, partitions: Collection[Partition]) -> dict[Partition, int]:
-    """The lanes' positions once no transaction is about to change them."""
-    deadline = time.monotonic() + TIMEOUT_SECONDS
-    while True:
-        try:
-            return cluster.committed(names.LANES_OFFSETS_GROUP, partitions, stable=True)
-        except BusUnavailable:
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(0.02)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -15,11 +15,11 @@ from typing import Any
 
 import fastavro
 import httpx
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from lintas import names
 from lintas.settings import Settings
+from schemas.cluster import Cluster
 from schemas.publication import read_current
 from schemas.snapshot import Snapshot
 
@@ -148,23 +148,18 @@ class Deployment:
 
     def settle(self, seconds: float = 90) -> None:
         """Wait until the bus has decided about everything that was published."""
-        admin = AdminClient(self.librdkafka(names.ADMIN))
-        topics = admin.list_topics(timeout=20).topics
+        cluster = Cluster(self.settings)
         partitions = [
-            TopicPartition(name, partition)
-            for name, topic in topics.items()
-            if name.startswith(names.EVENTS)
-            for partition in topic.partitions
+            (topic, number)
+            for topic, count in cluster.partitions().items()
+            if topic.startswith(names.EVENTS)
+            for number in range(count)
         ]
-        ends = {
-            (one.topic, one.partition): future.result().offset
-            for one, future in admin.list_offsets({one: OffsetSpec.latest() for one in partitions}).items()
-        }
+        ends = cluster.ends(partitions)
 
         def decided() -> bool:
-            asked = [ConsumerGroupTopicPartitions(names.LANES_OFFSETS_GROUP, partitions)]
-            (answer,) = admin.list_consumer_group_offsets(asked).values()
-            return all(one.offset >= ends[one.topic, one.partition] for one in answer.result().topic_partitions)
+            committed = cluster.committed(names.LANES_OFFSETS_GROUP, partitions)
+            return all(committed.get(partition, -1) >= end for partition, end in ends.items())
 
         wait_until(decided, "the bus decides about everything published", seconds)
 

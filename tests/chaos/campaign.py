@@ -103,7 +103,7 @@ class Campaign:
         self._each, self._numbers = each, each * PUBLISHERS
         self._publishers: list[subprocess.Popen[bytes]] = []
         self._seconds: dict[str, float] = {}
-        self._operator: asyncio.Task[None] | None = None
+        self._operators: list[asyncio.Task[None]] = []
         self._cluster = ThreeBrokers(
             folder,
             fast_start=terms.fast_start,
@@ -178,9 +178,8 @@ class Campaign:
             for publisher in self._publishers:
                 publisher.kill()
                 publisher.wait()
-            if self._operator is not None:
-                self._operator.cancel()
-            del self._kafka  # while its brokers are there: librdkafka has crashed when it was let go after them
+            for operator in self._operators:
+                operator.cancel()
             await self._cluster.stop()
 
     @contextlib.contextmanager
@@ -196,15 +195,22 @@ class Campaign:
         await _answered(lambda: ensure_bus(self._settings))
         await self._deployment.apply()
         self._crew.start()
-        self._operator = asyncio.create_task(
-            self._deployment.look_after_positions([worker.log for worker in self._crew.workers])
-        )
+        logs = [worker.log for worker in self._crew.workers]
+        self._operators.append(asyncio.create_task(self._deployment.look_after_positions(logs)))
+        self._operators.append(asyncio.create_task(self._look()))
         for index in range(PUBLISHERS):
             self._publishers.append(self._publisher(index))
         deadline = time.monotonic() + FLOW_SECONDS
         while not any((await _answered(self._committed)).values()):
             assert time.monotonic() < deadline, f"nothing flows: see the workers' logs in {self._cluster.folder}"
             await asyncio.sleep(0.5)
+
+    async def _look(self) -> None:
+        """Look at the lanes' positions all the time, as operators do; librdkafka's own way has crashed here."""
+        while True:
+            with contextlib.suppress(BusUnavailable):
+                await asyncio.to_thread(self._committed)
+            await asyncio.sleep(0.1)
 
     def _publisher(self, index: int) -> subprocess.Popen[bytes]:
         folder = self._cluster.folder
