@@ -327,7 +327,7 @@ provision.apply(Settings(home=home), read, author="killed")
         ("provision.create", 2),  # a credentials file is there, its user is not
         ("cluster.Cluster.create_user", 2),
         ("cluster.Cluster.create_acls", 2),
-        ("publication._settled", 2),  # positions are given, nothing is published
+        ("publication._give_positions", 1),  # positions are given, nothing is published
         ("catalogue_log.Pointer.records", 1),  # within the transaction
     ],
 )
