@@ -37,6 +37,7 @@ FLOW_SECONDS = 180.0
 DRAIN_SECONDS = 300.0
 REST_SECONDS = 30.0
 ANSWER_SECONDS = 60.0
+KEEPING_UP_SECONDS = 2.0
 T = TypeVar("T")
 
 
@@ -138,7 +139,7 @@ class Campaign:
                 await self._start()
             scene = Scene(self._cluster, self._crew, self._deployment, self._environment)
             with self._timed("hand-overs"):
-                killed, asked = await measure(self._cluster, self._crew, self._terms.samples)
+                killed, asked = await measure(self._cluster, self._crew, self._terms.samples, self._keeping_up)
             with self._timed("faults"):
                 planned = plan(self._terms.seed, self._terms.faults, self._terms.kinds)
                 injected = await inject(scene, planned, self._terms.seconds)
@@ -261,6 +262,11 @@ class Campaign:
         """Positions and ends of partitions where they differ."""
         ends, committed = self._kafka.ends(INPUTS), self._committed()
         return {place: (committed.get(place), end) for place, end in ends.items() if committed.get(place) != end}
+
+    async def _keeping_up(self) -> bool:
+        """Whether no more is undecided than what was published lately."""
+        behind = await _answered(self._behind)
+        return sum(end - (committed or 0) for committed, end in behind.values()) < KEEPING_UP_SECONDS * self._terms.rate
 
     async def _at_rest(self, violations: Violations) -> None:
         """Wait until no transaction is left open, those of killed workers included."""

@@ -6,7 +6,7 @@ import dataclasses
 import io
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Self
 
 import fastavro
@@ -74,14 +74,20 @@ class AuditTail:
                 self.owner[lane], self.since[lane] = batch["worker"], time.monotonic()
 
 
-async def measure(cluster: ThreeBrokers, crew: Crew, samples: int) -> tuple[Times, Times]:
-    """Kill a worker, and ask one to stop, ``samples`` times each while events flow; nothing else may be going on."""
+async def measure(
+    cluster: ThreeBrokers, crew: Crew, samples: int, keep_up: Callable[[], Awaitable[bool]]
+) -> tuple[Times, Times]:
+    """Kill a worker, and ask one to stop, ``samples`` times each while events flow; nothing else may be going on.
+
+    Each time only once the workers ``keep_up`` with the events, so that a backlog is not measured instead.
+    """
     killed, asked = Times(), Times()
     async with AuditTail(cluster.aiokafka(names.ADMIN)) as tail:
         for sample in range(samples):
             for times in (killed, asked):
                 place = sample % len(crew.workers)
                 await _until(lambda place=place: _lanes_of(tail, crew, place), WARM_SECONDS)
+                await _keeping_up(keep_up)
                 async with crew.to_itself(place) as worker:
                     orphans, gone = _lanes_of(tail, crew, place), worker.id
                     begun = time.monotonic()
@@ -103,6 +109,13 @@ async def measure(cluster: ThreeBrokers, crew: Crew, samples: int) -> tuple[Time
 
 def _lanes_of(tail: AuditTail, crew: Crew, place: int) -> list[tuple[int, int]]:
     return [lane for lane, owner in tail.owner.items() if owner == crew.workers[place].id]
+
+
+async def _keeping_up(keep_up: Callable[[], Awaitable[bool]]) -> None:
+    deadline = time.monotonic() + WARM_SECONDS
+    while not await keep_up():
+        assert time.monotonic() < deadline, f"the workers are behind for {WARM_SECONDS} s"
+        await asyncio.sleep(0.5)
 
 
 async def _until(condition: Any, seconds: float) -> None:

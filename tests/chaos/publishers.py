@@ -32,7 +32,7 @@ class Publisher:
                 **confluent_options(settings, publisher_of(index)),
                 "enable.idempotence": True,  # and so acks=all, repeated until acknowledged
                 "message.timeout.ms": 0,
-                "linger.ms": 20,
+                "linger.ms": 100,  # three brokers and all else share two processors
                 "compression.type": "lz4",
                 "log_level": 0,
             }
