@@ -7,6 +7,7 @@ violations, outside the repository. The same seed gives the same faults in the s
 """
 
 import argparse
+import dataclasses
 import shutil
 import sys
 import tempfile
@@ -17,7 +18,9 @@ from campaign import Outcome, Terms, run
 from faults import KINDS
 from workers import LINTAS_WORKER
 
-HAND_OVER_SECONDS = 20  # generously: events must flow as long as hand-overs are measured
+HAND_OVER_SECONDS = 30  # generously: events must flow as long as hand-overs are measured
+BATCH_EVENTS = 4_000
+HAND_OVER_RATE = 500  # events a second: few, so that it is the hand-over that takes time and not what has piled up
 BROKEN_WORKERS = Path(__file__).with_name("broken_workers.py")
 
 
@@ -25,7 +28,7 @@ def report(terms: Terms, outcome: Outcome) -> Iterator[str]:
     """What a person wants to know of a campaign."""
     yield f"seed {terms.seed}, {terms.workers} workers, {outcome.lanes} lanes at the end"
     yield f"{outcome.injected.happened.total():,} faults happened, {outcome.injected.in_vain.total():,} met nothing"
-    for kind in KINDS:
+    for kind in terms.kinds if terms.faults else ():
         happened, in_vain = outcome.injected.happened[kind], outcome.injected.in_vain[kind]
         yield f"  {kind:<30}{happened:>6}" + (f"  ({in_vain} in vain)" if in_vain else "")
     for what in ("published", "routed", "duplicate", "quarantined", "deliveries", "dead", "filtered", "suspended"):
@@ -35,8 +38,9 @@ def report(terms: Terms, outcome: Outcome) -> Iterator[str]:
     yield f"events without acknowledgement: {outcome.unacknowledged}"
     yield f"`lintas lanes restore` was called for, after outages in which brokers forgot positions: {outcome.restored}"
     yield f"workers that ended by themselves: {list(outcome.ended_by_themselves) or 'none'}"
-    yield f"from kill -9 of a worker to output of another (min / median / max): {outcome.killed}"
-    yield f"from SIGTERM to output of another (min / median / max): {outcome.asked}"
+    if terms.samples:
+        yield f"from kill -9 of a worker to output of another (min / median / max): {outcome.killed}"
+        yield f"from SIGTERM to output of another (min / median / max): {outcome.asked}"
     yield "seconds: " + ", ".join(f"{phase} {seconds:.0f}" for phase, seconds in outcome.seconds.items())
     yield f"VIOLATIONS: {outcome.violations}"
 
@@ -53,20 +57,34 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="*", choices=list(KINDS), default=list(KINDS), metavar="KIND")
     parser.add_argument("--broken", help="run broken workers instead: see broken_workers.py")
     arguments = parser.parse_args()
-    flowing = arguments.minutes * 60 + arguments.samples * 2 * HAND_OVER_SECONDS
-    terms = Terms(
+    program = LINTAS_WORKER if arguments.broken is None else (str(BROKEN_WORKERS), arguments.broken)
+    faults = Terms(
         events=arguments.events,
-        rate=arguments.events / flowing,
+        rate=arguments.events / (arguments.minutes * 60),
         faults=arguments.faults,
         seconds=arguments.minutes * 60,
         seed=arguments.seed,
         kinds=arguments.kinds,
         workers=arguments.workers,
-        program=LINTAS_WORKER if arguments.broken is None else (str(BROKEN_WORKERS), arguments.broken),
-        samples=arguments.samples,
+        program=program,
+        batch_events=BATCH_EVENTS,
         retention_minutes=2,
         fast_start=False,
     )
+    hand_overs = dataclasses.replace(
+        faults,
+        events=HAND_OVER_RATE * HAND_OVER_SECONDS * 2 * arguments.samples,
+        rate=HAND_OVER_RATE,
+        faults=0,
+        seconds=0,
+        samples=arguments.samples,
+    )
+    for terms in ([hand_overs] if arguments.samples else []) + ([faults] if arguments.faults else []):
+        _campaign(terms)
+
+
+def _campaign(terms: Terms) -> None:
+    """Run one campaign and print what came out; exit with 1, and keep its folder, where anything is wrong."""
     folder = Path(tempfile.mkdtemp(prefix="lintas-chaos-"))
     outcome = run(folder, terms)
     sys.stdout.write("\n".join(report(terms, outcome)) + "\n")
