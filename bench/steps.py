@@ -63,7 +63,7 @@ def _steps(plans: Plans, job: Job) -> dict[str, float]:
     plan = plans.by_topic[job.topic]
     _decide(plans, job, raws)  # learns the shape of the headers
     reading = next(iter(plan.readings.values()))
-    match, walk, served = plan.latest_shape, reading.walk, [one for one in reading.plans if one is not None]
+    match, walk, served = plan.envelopes.latest, reading.walk, [one for one in reading.plans if one is not None]
     places = [place for _, raw in raws for place in _places(raw)]
     salt = os.urandom(32)
     events = [

@@ -125,8 +125,8 @@ class Carrier:
         self, raw: RawBatch, most: int
     ) -> tuple[list[_Seen], dict[int, InputRecord]]:
         """Find key, attributes and fields of the next records; those out of the ordinary are given in full."""
-        plan, data, size = self._plan, raw.data, len(raw.data)
-        match, sources, readings = plan.latest_shape, plan.sources, plan.readings
+        known, data, size = self._plan.envelopes, raw.data, len(raw.data)
+        match, sources, readings = known.latest, known.sources, self._plan.readings
         base, wanted_from, time_ms, first_ms = raw.base_offset, raw.from_offset, raw.append_time_ms, raw.first_time_ms
         seen: list[_Seen] = []
         odd: dict[int, InputRecord] = {}
@@ -288,10 +288,11 @@ class Carrier:
 
     def _attributes(self, data: bytes, start: int, end: int) -> tuple[Match, Attributes]:
         """The attributes of an event whose headers have another shape than the one before, and that shape."""
-        found = self._plan.attributes_of(data, start, end)
+        known = self._plan.envelopes
+        found = known.attributes_of(data, start, end)
         if found is None:
             raise OutOfTheOrdinary
-        return self._plan.latest_shape, found
+        return known.latest, found
 
     def _rows_for(self, reading: Reading) -> Sequence[_Row]:
         """How each agreement in force is served."""
@@ -333,7 +334,7 @@ class Carrier:
             self._write(dead_letters.quarantined(record, self._plan, error, catalogue=self._catalogue, at=self._at))
             problem = audit.problem(reason_of(error))
             return audit.QUARANTINED, payload_in, problem, audit.NOTHING_FILTERED, audit.END
-        self._plan.learn(record)
+        self._plan.envelopes.learn(record)
         source, event_id = event.envelope.source.encode(), event.envelope.id.encode()
         if self._window.is_repeat(record.offset, record.timestamp_ms, identity(source, event_id)):
             return audit.DUPLICATE, payload_in, _NOTHING_MORE

@@ -5,7 +5,7 @@ import dataclasses
 import datetime as dt
 import enum
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from lintas import names
 from schemas import pseudonyms
@@ -22,12 +22,9 @@ from schemas.wire import framing, json_data
 from schemas.wire.codec import Codec
 from schemas.wire.envelope import Envelope
 from schemas.wire.errors import MalformedData, MalformedEnvelope, MalformedEvent, Problem, UnknownSchema
-from streams.envelope_shapes import NO_SHAPE, Attributes, Layout, Match, layout_of, shape_of
+from streams.envelope_shapes import KnownEnvelopes
 from streams.records import InputRecord
 from streams.span_plans import Reading, Terms
-
-MOST_SHAPES: Final = 16  # of headers, for one event type
-MOST_SOURCES: Final = 10_000
 
 
 class Stage(enum.StrEnum):
@@ -192,9 +189,7 @@ class EventTypePlan:
         self._current = Codec(published.current.schema)
         self._current_id = published.current.id
         self.readings = self._readings()
-        self.sources: set[bytes] = set()  # as they were met in well-formed events
-        self.latest_shape: Match = NO_SHAPE
-        self._shapes: dict[Layout, Match] = {}
+        self.envelopes = KnownEnvelopes()
 
     def _readings(self) -> Mapping[bytes, Reading]:
         """What reads events by field span, by the first bytes of their values; not every schema has it."""
@@ -204,30 +199,6 @@ class EventTypePlan:
             with contextlib.suppress(Unsuited):
                 readings[framing.frame(schema_id, b"")] = Reading(codec.type, self._current.type, self._contract, terms)
         return readings
-
-    def attributes_of(self, data: bytes, start: int, end: int) -> Attributes | None:
-        """The attributes of an event whose headers, at ``start`` to ``end`` of a record batch, have a known shape.
-
-        That shape is ``latest_shape`` from then on.
-        """
-        for match in self._shapes.values():
-            found = match(data, start, end)
-            if found is not None:
-                self.latest_shape = match
-                return found if found[0] in self.sources else None
-        return None
-
-    def learn(self, record: InputRecord) -> None:
-        """Remember how the headers of a well-formed event looked."""
-        headers = dict(record.headers)
-        if headers.get("content-type", b"").lower().startswith(b"application/cloudevents"):
-            return
-        if len(self.sources) >= MOST_SOURCES:
-            self.sources.clear()
-        self.sources.add(headers["ce_source"])
-        layout = layout_of(record.headers)
-        if layout is not None and layout not in self._shapes and len(self._shapes) < MOST_SHAPES:
-            self.latest_shape = self._shapes[layout] = shape_of(layout)
 
     def standings(self, at: dt.datetime) -> list[Standing]:
         """Whether each agreement is in force at ``at``, in the agreements' order."""

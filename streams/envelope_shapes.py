@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from streams.record_format import LENGTHS, length
+from streams.records import InputRecord
 
 # source, id, subject, time of an event, and then their headers as they stand in a record; None where it has none
 Attributes = tuple[bytes, bytes, bytes | None, bytes | None, bytes, bytes, bytes | None, bytes | None]
@@ -26,6 +27,51 @@ _PLAIN_MOMENT: Final = (
 )
 _LENGTH: Final = rb"([\x80-\xff]?[\x00-\x7f])"  # of a value below 8,192 bytes
 _PRINTABLE: Final = range(0x20, 0x7F)
+_MOST_SHAPES: Final = 16
+_MOST_SOURCES: Final = 10_000
+
+
+def NO_SHAPE(_data: bytes, _start: int, _end: int) -> Attributes | None:  # noqa: N802  a constant of its type
+    """Recognises nothing."""
+    return None
+
+
+class KnownEnvelopes:
+    """How the headers of well-formed events of one topic have looked so far.
+
+    Attributes:
+        sources: that were met.
+        latest: the shape that was met last.
+    """
+
+    def __init__(self) -> None:
+        self.sources: set[bytes] = set()
+        self.latest: Match = NO_SHAPE
+        self._shapes: dict[Layout, Match] = {}
+
+    def learn(self, record: InputRecord) -> None:
+        """Remember how the headers of a well-formed event look."""
+        headers = dict(record.headers)
+        if headers.get("content-type", b"").lower().startswith(b"application/cloudevents"):
+            return
+        if len(self.sources) >= _MOST_SOURCES:
+            self.sources.clear()
+        self.sources.add(headers["ce_source"])
+        layout = layout_of(record.headers)
+        if layout is not None and layout not in self._shapes and len(self._shapes) < _MOST_SHAPES:
+            self.latest = self._shapes[layout] = shape_of(layout)
+
+    def attributes_of(self, data: bytes, start: int, end: int) -> Attributes | None:
+        """The attributes of an event whose headers, at ``start`` to ``end`` of a record batch, have a known shape.
+
+        That shape is ``latest`` from then on.
+        """
+        for match in self._shapes.values():
+            found = match(data, start, end)
+            if found is not None:
+                self.latest = match
+                return found if found[0] in self.sources else None
+        return None
 
 
 def layout_of(headers: Sequence[tuple[str, bytes | None]]) -> Layout | None:
@@ -81,8 +127,3 @@ def _up_to(behind: bytes, fixed: bytes, names: Sequence[str]) -> bytes:
     is_end = not behind or behind[0] not in _PRINTABLE
     letter = b"[ -~]" if is_end else b"(?:(?!" + re.escape(behind) + b")[ -~])"
     return b"(" + letter + many + b"+))" + re.escape(fixed)
-
-
-def NO_SHAPE(_data: bytes, _start: int, _end: int) -> Attributes | None:  # noqa: N802  a constant of its type
-    """Recognises nothing."""
-    return None

@@ -189,12 +189,14 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
             if names.lane_of(*partition, self._duties.lanes) == self.number
         ]
         new = [partition for partition in mine if partition not in self._positions]
-        committed = await committed_positions(self._duties.options, self.number, new)
+        committed, status = await asyncio.gather(
+            committed_positions(self._duties.options, self.number, new), read_status(self._duties.options)
+        )
         for partition in set(self._positions) - set(mine):
             del self._positions[partition]
             del self._windows[partition]
             self._committed_at.pop(partition, None)
-        self._aside = (await read_status(self._duties.options)).aside_in(mine)
+        self._aside = status.aside_in(mine)
         for partition in new:
             window = DuplicateWindow(
                 records=self._settings.duplicate_window_records,

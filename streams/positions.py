@@ -14,7 +14,8 @@ from lintas.errors import OffsetLost
 from schemas.wire.envelope import parse
 from schemas.wire.errors import MalformedEvent
 from streams.batch import Partition
-from streams.records import InputRecord
+from streams.envelope_shapes import KnownEnvelopes
+from streams.record_format import RawBatch
 from streams.window import DuplicateWindow, identity
 
 POLL_MS = 200
@@ -81,13 +82,15 @@ async def fill_windows(
         else:
             consumer.pause(partition)
         consumer.seek(partition, start)
+    refills = {
+        partition: Refill(windows[partition.topic, partition.partition], partition, wanted[partition])
+        for partition in wanted
+    }
     while pending and not closing.is_set():
         for partition, read in (await consumer.getmany(timeout_ms=POLL_MS)).items():
-            window = windows[partition.topic, partition.partition]
             for batch in read:
-                for record in batch.records(partition.topic, partition.partition):
-                    if record.offset < wanted[partition]:
-                        _refill(window, record)
+                refills[partition].take(batch)
+                await asyncio.sleep(0)  # heartbeats
         for partition in list(pending):
             if await consumer.position(partition) >= wanted[partition]:
                 pending.discard(partition)
@@ -105,11 +108,38 @@ async def stop_quietly(consumer: AIOKafkaConsumer) -> None:
         task.exception()  # known: whatever it was, the consumer is let go
 
 
-def _refill(window: DuplicateWindow, record: InputRecord) -> None:
-    if window.is_malformed(record.offset):
-        return
-    try:
-        envelope = parse(record.headers, record.value)
-    except MalformedEvent:
-        return  # malformed long ago, and out of reach of the committed position's metadata
-    window.is_repeat(record.offset, record.timestamp_ms, identity(envelope.source.encode(), envelope.id.encode()))
+class Refill:
+    """Puts into a window what stands before a position; most records are known by the shape of their headers alone."""
+
+    def __init__(self, window: DuplicateWindow, partition: TopicPartition, position: int) -> None:
+        """``window`` knows already which records before ``position`` are malformed."""
+        self._window = window
+        self._partition = partition
+        self._position = position
+        self._envelopes = KnownEnvelopes()
+
+    def take(self, raw: RawBatch) -> None:
+        """Take the records of a batch, those before the position."""
+        raw.open()
+        known, data = self._envelopes, raw.data
+        while raw.left:
+            start, raw.left = raw.at, raw.left - 1
+            offset, published_ms, headers, raw.at = raw.headers_at(start)
+            if not raw.from_offset <= offset < self._position or self._window.is_malformed(offset):
+                continue
+            found = known.latest(data, headers, raw.at)
+            if found is None or found[0] not in known.sources:
+                found = known.attributes_of(data, headers, raw.at)
+            event = self._in_full(raw, start) if found is None else identity(found[0], found[1])
+            if event is not None:
+                self._window.is_repeat(offset, published_ms, event)
+
+    def _in_full(self, raw: RawBatch, start: int) -> bytes | None:
+        """The identity of an event whose headers look unlike any before; None if it is malformed."""
+        record, _ = raw.record_at(start, *self._partition)
+        try:
+            envelope = parse(record.headers, record.value)
+        except MalformedEvent:
+            return None  # malformed long ago, and out of reach of the committed position's metadata
+        self._envelopes.learn(record)
+        return identity(envelope.source.encode(), envelope.id.encode())

@@ -129,16 +129,33 @@ class RawBatch:
         Raises:
             CorruptRecordException: it is damaged.
         """
+        offset, published_ms, at, end = self._place_of(at)
+        key, value, headers, stop = _parts(self.data, at)
+        if stop != end:
+            raise CorruptRecordException(f"a record of the batch at offset {self.base_offset} is damaged")
+        return InputRecord(topic, partition, offset, published_ms, key, value, headers), end
+
+    def headers_at(self, at: int) -> tuple[int, int, int, int]:
+        """Of the record that begins at ``at``: its offset, its time in ms, where its headers begin, and where it ends.
+
+        Raises:
+            CorruptRecordException: it is damaged.
+        """
+        offset, published_ms, at, end = self._place_of(at)
+        for _ in ("key", "value"):
+            size, at = _signed(self.data, at)
+            at += max(0, size)
+        return offset, published_ms, at, end
+
+    def _place_of(self, at: int) -> tuple[int, int, int, int]:
+        """Offset and time of a record, where its content begins and where it ends."""
         data = self.data
         size, at = _signed(data, at)
         end = at + size
         time_delta, at = _signed(data, at + 1)
         offset_delta, at = _signed(data, at)
-        key, value, headers, stop = _parts(data, at)
-        if stop != end:
-            raise CorruptRecordException(f"a record of the batch at offset {self.base_offset} is damaged")
         published_ms = self.first_time_ms + time_delta if self.append_time_ms is None else self.append_time_ms
-        return InputRecord(topic, partition, self.base_offset + offset_delta, published_ms, key, value, headers), end
+        return self.base_offset + offset_delta, published_ms, at, end
 
 
 def batches(message_set: bytes, aborted: Iterable[tuple[int, int]], from_offset: int) -> Iterator[RawBatch]:

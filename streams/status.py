@@ -17,6 +17,7 @@ from streams.batch import Partition, SetAside, Slot
 from streams.positions import stop_quietly
 
 READ_DEADLINE_SECONDS = 30.0
+FETCH_WAIT_MS = 50  # where there is nothing to read
 _LANE = "lane/"
 _ASIDE = "aside/"
 
@@ -87,29 +88,23 @@ async def read_status(options: Mapping[str, Any]) -> LanesStatus:
     """
     partition = TopicPartition(names.LANES_STATUS, 0)
     records: dict[bytes, bytes] = {}
-    consumer = AIOKafkaConsumer(**options, isolation_level="read_committed", auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(
+        **options, isolation_level="read_committed", auto_offset_reset="earliest", fetch_max_wait_ms=FETCH_WAIT_MS
+    )
     await consumer.start()
     try:
         consumer.assign([partition])
         consumer.seek(partition, (await consumer.beginning_offsets([partition]))[partition])
         async with asyncio.timeout(READ_DEADLINE_SECONDS):
-            end = await _high_watermark(options, partition)
-            while await consumer.position(partition) < end:
+            end: int | None = None  # open transactions included: what they hold back must be waited for, not missed
+            while end is None or await consumer.position(partition) < end:
                 for record in (await consumer.getmany(partition, timeout_ms=100)).get(partition, []):
                     if record.value is None:
                         records.pop(record.key, None)
                     else:
                         records[record.key] = record.value
+                if end is None:
+                    end = consumer.highwater(partition)
     finally:
         await stop_quietly(consumer)
     return LanesStatus.from_records(records)
-
-
-async def _high_watermark(options: Mapping[str, Any], partition: TopicPartition) -> int:
-    """The end of a partition, open transactions included: what they hold back must be waited for, not missed."""
-    consumer = AIOKafkaConsumer(**options, isolation_level="read_uncommitted")
-    await consumer.start()
-    try:
-        return int((await consumer.end_offsets([partition]))[partition])
-    finally:
-        await stop_quietly(consumer)

@@ -22,7 +22,7 @@ from lintas import names
 
 SESSION_SECONDS: Final = 6.0
 TRANSACTION_SECONDS: Final = 10.0
-TRAP_SECONDS: Final = 5.0
+TRAP_SECONDS: Final = 10.0
 FULL_DISK_SECONDS: Final = 20.0
 LANES: Final = range(3, 9)
 

@@ -69,7 +69,7 @@ def main() -> None:
         program=program,
         batch_events=BATCH_EVENTS,
         retention_minutes=2,
-        fast_start=False,
+        fast_start=True,  # brokers that are killed and started again all the time never get warm
     )
     hand_overs = dataclasses.replace(
         faults,
