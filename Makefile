@@ -27,7 +27,7 @@ up: $(READY) ## start the bus in the foreground; Ctrl-C stops it
 	@$(BIN)/lintas up
 
 test: $(READY) ## run every test, on a real Kafka, registry and PostgreSQL, two files at a time
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(READY) ## lint, format, types, import contracts
 	@$(BIN)/ruff check $(SOURCES)

@@ -104,6 +104,13 @@ def _small_catalogue(tag: str) -> Catalogue:
     )
 
 
+@pytest.hookimpl(trylast=True)  # after they were shuffled
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files whose tests take minutes come first, so that neither of two processes is left with one at the end."""
+    longest_first = ("chaos", "integration", "acceptance")
+    items.sort(key=lambda item: (*longest_first, item.path.parent.name).index(item.path.parent.name))
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """In CI nothing is skipped: a test that could not run has not shown what it is there to show."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")

@@ -1,8 +1,16 @@
-"""A short round of faults on three real brokers: nothing lost, doubled, out of order or beside the audit."""
+"""A short round of faults on three real brokers: nothing lost, doubled, out of order or beside the audit.
+
+The oracle that says so sees what it is there to see: in the same history, once that is tampered with.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 from campaign import Outcome, Terms, run
 from faults import KINDS
+from oracle import History, Oracle
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -28,3 +36,58 @@ def test_the_round_saw_every_kind_of_fault_and_every_fate_of_events(outcome: Out
 
 def test_workers_outlive_what_befalls_them(outcome: Outcome) -> None:
     assert outcome.ended_by_themselves == []
+
+
+@dataclasses.dataclass(frozen=True)
+class Altered:
+    """A record with another value."""
+
+    original: Any
+    other: bytes
+
+    def value(self) -> bytes:
+        return self.other
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.original, name)
+
+
+def without_one(records: Iterable[Any]) -> list[Any]:
+    return list(records)[1:]
+
+
+def with_one_twice(records: Iterable[Any]) -> list[Any]:
+    return [*records, next(iter(records))]
+
+
+def backwards(records: Iterable[Any]) -> list[Any]:
+    return list(records)[::-1]
+
+
+def with_one_altered(records: Iterable[Any]) -> list[Any]:
+    first, *others = records
+    return [Altered(first, first.value()[:-1] + bytes([first.value()[-1] ^ 1])), *others]
+
+
+@pytest.mark.parametrize(
+    ("part", "tamper", "seen"),
+    [
+        ("delivered", without_one, "missing: delivered by the audit only"),
+        ("delivered", with_one_twice, "delivered twice"),
+        ("delivered", backwards, "delivered out of order"),
+        ("delivered", with_one_altered, "commitments of the audit and deliveries differ"),
+        ("audit", without_one, "missing: never decided"),
+        ("audit", without_one, "delivered without audit: an aborted batch was seen"),
+        ("audit", with_one_twice, "decided twice"),
+        ("letters", without_one, "letters differ from the audit"),
+        ("letters", with_one_twice, "letters differ from the audit"),
+        ("published", without_one, "offsets of an event topic with gaps"),
+    ],
+)
+def test_a_history_that_is_tampered_with_is_noticed(
+    outcome: Outcome, part: str, tamper: Callable[[Iterable[Any]], list[Any]], seen: str
+) -> None:
+    history: History = dataclasses.replace(outcome.history, **{part: tamper(getattr(outcome.history, part))})
+    oracle = Oracle(outcome.numbers, outcome.catalogues)
+    oracle.enter(history)
+    assert any(seen in kind for kind in oracle.judge().found)
