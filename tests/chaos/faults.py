@@ -204,25 +204,25 @@ async def resize_lanes(scene: Scene, rng: random.Random) -> bool:
     return True
 
 
-# How often each kind comes, in a thousand.
+# How often each kind comes, in a thousand: what stops all lanes for many seconds seldom, or they would never carry anything.
 KINDS: Final[Mapping[str, tuple[int, Fault]]] = {
-    "answer lost": (220, lose_answer),
-    "request late": (260, deliver_late),
-    "answers delayed": (70, delay_answers),
-    "connection held": (50, hold_everything),
-    "connections cut": (90, cut_connections),
-    "worker killed": (110, kill_worker),
-    "worker asked to stop": (50, end_worker),
-    "worker stopped and continued": (40, make_zombie),
-    "two workers hold every lane": (15, two_owners),
-    "broker killed": (22, kill_broker),
-    "coordinator killed": (15, kill_coordinator),
-    "broker frozen": (12, freeze_broker),
-    "disk full": (6, fill_disk),
+    "answer lost": (330, lose_answer),
+    "request late": (390, deliver_late),
+    "answers delayed": (75, delay_answers),
+    "connection held": (30, hold_everything),
+    "connections cut": (40, cut_connections),
+    "worker killed": (35, kill_worker),
+    "worker asked to stop": (15, end_worker),
+    "worker stopped and continued": (15, make_zombie),
+    "two workers hold every lane": (6, two_owners),
+    "broker killed": (10, kill_broker),
+    "coordinator killed": (8, kill_coordinator),
+    "broker frozen": (8, freeze_broker),
+    "disk full": (3, fill_disk),
     "registry killed": (8, kill_registry),
-    "catalogue changed": (16, change_catalogue),
+    "catalogue changed": (14, change_catalogue),
     "inbox refuses": (4, refuse_inbox),
-    "lanes resized": (12, resize_lanes),
+    "lanes resized": (9, resize_lanes),
 }
 
 
