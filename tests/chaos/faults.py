@@ -204,7 +204,7 @@ async def resize_lanes(scene: Scene, rng: random.Random) -> bool:
     return True
 
 
-# How often each kind comes, in a thousand: what stops all lanes for many seconds seldom, or they would never carry anything.
+# How often each kind comes, in a thousand: what stops all lanes for many seconds is rare, or they would carry nothing.
 KINDS: Final[Mapping[str, tuple[int, Fault]]] = {
     "answer lost": (330, lose_answer),
     "request late": (390, deliver_late),
