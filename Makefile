@@ -38,7 +38,7 @@ check: $(READY) ## lint, format, types, import contracts
 	@MYPYPATH=.:connectors/client $(BIN)/mypy bench/*.py bench/peers/*.py docs/*.py
 	@$(BIN)/lint-imports
 
-chaos: $(READY) ## break brokers, workers and the network for half an hour, and judge what came out
+chaos: $(READY) ## break brokers, workers and the network for two hours, and judge what came out
 	@$(BIN)/python -m pytest -q -m long tests/chaos
 	@$(BIN)/python tests/chaos/run.py $(ARGS)
 
