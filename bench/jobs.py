@@ -155,7 +155,7 @@ RELEASE: Final = Job(
     [Desk(f"c{region}", REDUCED, region, SEVERE) for region in REGIONS],
 )
 FAN_OUT: Final = Job(
-    "F", "every event to ten agreements with different releases, audit, exactly once", [*_fan_out()], share=0.2
+    "F", "every event to ten agreements with different releases, audit, exactly once", [*_fan_out()], share=0.4
 )
 TIMED: Final = Job(
     "L",

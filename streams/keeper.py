@@ -113,6 +113,7 @@ class LaneKeeper(Service):  # type: ignore[misc]  # mode ships no types
             self.plans,
             self.still_mine,
             functools.partial(self.is_replaced, plan),
+            asyncio.Lock(),
         )
         while not self.should_stop and self._generations.plans.latest == plan:
             await membership.stay()

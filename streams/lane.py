@@ -60,6 +60,7 @@ class LaneDuties:
     plans: Callable[[], Plans]  # the catalogue in force, compiled
     still_mine: Callable[["Lane"], Awaitable[bool]]  # asks the group before the lane fences others
     replaced: Callable[[], Awaitable[bool]]  # whether there is a newer generation, by all that was known when asked
+    turn: asyncio.Lock  # of the lanes of one worker, one decides at a time: the others' commits go on meanwhile
 
 
 class Lane(Service):  # type: ignore[misc]  # mode ships no types
@@ -273,7 +274,21 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
         return bool(self._waiting)
 
     async def _carry(self, plans: Plans, consumer: AIOKafkaConsumer) -> None:
-        batch = Batch(plans, self._windows, self._aside, at=now())
+        async with self._duties.turn:
+            batch = Batch(plans, self._windows, self._aside, at=now())
+            await self._decide(batch, consumer)
+        if not batch.events:
+            return
+        try:
+            await self._commit(plans, batch)
+        except Refused as refused:
+            await self._set_aside(batch, refused)
+            return
+        self._failures = 0
+        self._positions.update(batch.next_offsets)
+        self._committed_at.update(dict.fromkeys(batch.next_offsets, time.monotonic()))
+
+    async def _decide(self, batch: Batch, consumer: AIOKafkaConsumer) -> None:
         most, size, begun = self._settings.batch_events, 0, time.monotonic()
         while batch.events < most and size < DECIDED_BYTES:
             # Events that come meanwhile are taken along, but nobody waits long for them.
@@ -288,16 +303,6 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
             if not raw.left:
                 self._waiting.popleft()
             await asyncio.sleep(0)
-        if not batch.events:
-            return
-        try:
-            await self._commit(plans, batch)
-        except Refused as refused:
-            await self._set_aside(batch, refused)
-            return
-        self._failures = 0
-        self._positions.update(batch.next_offsets)
-        self._committed_at.update(dict.fromkeys(batch.next_offsets, time.monotonic()))
 
     async def _commit(self, plans: Plans, batch: Batch) -> None:
         place = self.number % AUDIT_PARTITIONS

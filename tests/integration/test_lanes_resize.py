@@ -258,7 +258,10 @@ async def test_a_lane_that_is_replaced_just_before_it_initialises_reads_no_posit
     monkeypatch.setattr(OnceProducer, "start", resize_then_start)
     plans = Plans(lane_bus.in_force(settings), PseudonymKeys.load(settings.secrets / "pseudonym-keys"))
     options = aiokafka_options(settings, names.WORKER)
-    duties = LaneDuties(settings, options, "late", plan.generation, plan.lanes, lambda: plans, still_mine, replaced)
+    turn = asyncio.Lock()
+    duties = LaneDuties(
+        settings, options, "late", plan.generation, plan.lanes, lambda: plans, still_mine, replaced, turn
+    )
     lane = Lane(names.lane_of(lane_bus.TOPIC, 0, plan.lanes), duties)
     await lane.start()
     try:
