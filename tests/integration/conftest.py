@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lane_bus import catalogue, put_in_force
+from lane_bus import running_bus
 from lane_promises import Workers
 
 from lintas.local.bus import LocalBus
 from lintas.settings import Settings
-from schemas.provision import ensure_bus
 
 
 @pytest.fixture(scope="session")
@@ -30,12 +29,8 @@ def catalogue_bus(local_bus: LocalBus) -> Settings:
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[Settings]:
     """A bus of its own for each test: what a test breaks stays broken."""
-    bus = LocalBus(tmp_path / "bus", fast_start=True)
-    settings = bus.start(outlive=False)
-    ensure_bus(settings)
-    put_in_force(settings, catalogue(tmp_path / "catalogue"))
-    yield settings
-    bus.stop()
+    with running_bus(tmp_path) as settings:
+        yield settings
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A small deployment for tests of lanes: one publisher, two consumers, workers as subprocesses, all read back."""
 
 import asyncio
+import contextlib
 import dataclasses
 import io
 import json
@@ -21,9 +22,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from lintas import credentials, names
+from lintas.local.bus import LocalBus
 from lintas.settings import Settings
 from schemas.load import Catalogue, load
-from schemas.provision import apply
+from schemas.provision import apply, ensure_bus
 from schemas.publication import read_current
 from schemas.snapshot import Snapshot
 from schemas.wire import envelope, framing
@@ -268,6 +270,19 @@ async def audit_batches(settings: Settings) -> list[dict[str, Any]]:
 
 def decided(settings: Settings) -> int:
     return sum(asyncio.run(decisions(settings))[0].values())
+
+
+@contextlib.contextmanager
+def running_bus(folder: Path) -> Iterator[Settings]:
+    """A bus of its own in ``folder`` with the deployment's catalogue in force; no workers."""
+    bus = LocalBus(folder / "bus", fast_start=True)
+    settings = bus.start(outlive=False)
+    try:
+        ensure_bus(settings)
+        put_in_force(settings, catalogue(folder / "catalogue"))
+        yield settings
+    finally:
+        bus.stop()
 
 
 def put_in_force(settings: Settings, read: Catalogue, **terms: Any) -> None:

@@ -15,13 +15,12 @@ import lane_bus
 import pytest
 from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
-from lane_bus import Sent, Worker, catalogue, mixed, publish, put_in_force, wait_until
+from lane_bus import Sent, Worker, mixed, publish, running_bus, wait_until
 from lane_promises import Workers, assert_exactly_once
 
 from lintas import names
 from lintas.credentials import aiokafka_options, confluent_options
 from lintas.errors import LanePlansBroken, ResizeBehind, ResizeOvertaken
-from lintas.local.bus import LocalBus
 from lintas.settings import Settings
 from schemas.cluster import Cluster
 from schemas.generations import append, latest_plan, now, read_plans
@@ -43,13 +42,8 @@ PACE_SECONDS = 0.5
 @pytest.fixture(scope="module")
 def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A bus without workers, for tests of what a resize decides; each begins with the lanes that the last one left."""
-    folder = tmp_path_factory.mktemp("idle")
-    bus = LocalBus(folder / "bus", fast_start=True)
-    settings = bus.start(outlive=False)
-    ensure_bus(settings)
-    put_in_force(settings, catalogue(folder / "catalogue"))
-    yield settings
-    bus.stop()
+    with running_bus(tmp_path_factory.mktemp("idle")) as settings:
+        yield settings
 
 
 class Publishing:
