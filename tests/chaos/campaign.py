@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import json
 import logging
+import math
 import signal
 import subprocess
 import sys
@@ -149,6 +150,9 @@ class Campaign:
             with self._timed("draining"):
                 await self._drain(violations)
                 codes = await self._crew.end()
+            for operator in self._operators:
+                if operator.done():
+                    operator.result()  # it was to go on to the end: what ended it?
             for code in codes:
                 if code != 0:
                     violations.add("a worker that was asked to stop did not end well", str(code))
@@ -247,11 +251,11 @@ class Campaign:
 
     async def _drain(self, violations: Violations) -> None:
         """Wait until the lanes have decided everything, as long as they get on."""
-        moved = time.monotonic()
-        known: dict[tuple[str, int], tuple[int | None, int]] = {}
+        moved, least = time.monotonic(), math.inf
         while behind := await _answered(self._behind):
-            if behind != known:
-                moved, known = time.monotonic(), behind
+            undecided = _undecided(behind)
+            if undecided < least:
+                moved, least = time.monotonic(), undecided
             if time.monotonic() > moved + STUCK_SECONDS:
                 for place, (committed, end) in behind.items():
                     violations.add("stuck: undecided at the end", f"{place} at {committed} of {end}")
@@ -268,8 +272,7 @@ class Campaign:
 
     async def _keeping_up(self) -> bool:
         """Whether no more is undecided than what was published lately."""
-        behind = await _answered(self._behind)
-        return sum(end - (committed or 0) for committed, end in behind.values()) < KEEPING_UP_SECONDS * self._terms.rate
+        return _undecided(await _answered(self._behind)) < KEEPING_UP_SECONDS * self._terms.rate
 
     async def _at_rest(self, violations: Violations) -> None:
         """Wait until no transaction is left open, those of killed workers included."""
@@ -288,6 +291,10 @@ class Campaign:
                 oracle.acknowledge(number)
         oracle.judge()
         return oracle
+
+
+def _undecided(behind: Mapping[tuple[str, int], tuple[int | None, int]]) -> int:
+    return sum(end - (committed or 0) for committed, end in behind.values())
 
 
 async def _answered(question: Callable[[], T]) -> T:
