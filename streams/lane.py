@@ -257,7 +257,8 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
                 continue
             if self._waiting or await self._read_on(consumer, self._settings.batch_wait_seconds):
                 await self._carry(plans, consumer)
-            await self._recommit_idle()
+            if self._consumer is consumer:  # else an agreement was set aside, for which the lane was let go
+                await self._recommit_idle()
 
     async def _read_on(self, consumer: AIOKafkaConsumer, seconds: float) -> bool:
         """Take what has been fetched, or what comes in so many seconds; whether there is anything."""
