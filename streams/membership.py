@@ -37,7 +37,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
             auto_offset_reset="latest",
             partition_assignment_strategy=(StickyPartitionAssignor,),
             session_timeout_ms=int(settings.session_timeout_seconds * 1000),
-            heartbeat_interval_ms=int(settings.session_timeout_seconds * 1000 / 6),
+            heartbeat_interval_ms=int(settings.session_timeout_seconds * 1000 / 6),  # by which it learns of a rebalance
             rebalance_timeout_ms=10_000,
             request_timeout_ms=15_000,
         )
