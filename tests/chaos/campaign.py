@@ -215,7 +215,7 @@ class Campaign:
         while True:
             with contextlib.suppress(BusUnavailable):
                 await asyncio.to_thread(self._committed)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(1)
 
     def _publisher(self, index: int) -> subprocess.Popen[bytes]:
         folder = self._cluster.folder
