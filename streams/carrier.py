@@ -1,7 +1,8 @@
 """Decides the events of one input partition in one batch.
 
 Most are decided by field span as they lie in the broker's record batch: bytes in, bytes out. Whatever is out of the
-ordinary about an event or a release is decided by the reference path (``streams.decide``), record by record.
+ordinary about an event or a release is decided by the reference path (``streams.decide``), record by record. An event
+that crashes the code is given to nobody, or not to the one consumer at whose agreement it does; the others go on.
 """
 
 import datetime as dt
@@ -18,7 +19,8 @@ from schemas.span_walk import DECLINES, Found
 from schemas.wire.errors import MalformedEvent
 from schemas.wire.varint import read_varint, zigzag
 from streams import audit, dead_letters
-from streams.decide import AgreementPlan, Dead, Event, EventTypePlan, Filtered, reason_of
+from streams.crashes import Crashed, problem_of
+from streams.decide import AgreementPlan, Dead, Event, EventTypePlan, Filtered, Stage, reason_of
 from streams.envelope_shapes import NO_SHAPE, Attributes, Match
 from streams.evidence import LABEL, SALTS_IN, SALTS_OUT, commitment, commitment_to, salts
 from streams.record_format import RawBatch, content
@@ -189,7 +191,7 @@ class Carrier:
                 stop = at + (z >> 1)
                 reading = readings.get(data[at : at + 5])
                 if reading is None or z & 1 or end > size or offset < wanted_from:
-                    raise OutOfTheOrdinary
+                    raise OutOfTheOrdinary  # noqa: TRY301  no call for each event
                 attributes = match(data, stop, end)
                 if attributes is None or attributes[0] not in sources:
                     match, attributes = self._attributes(data, stop, end)
@@ -197,8 +199,10 @@ class Carrier:
                 if reading.subject is not None and attributes[2] is not None:
                     subject = found[reading.subject]
                     if subject.__class__ is not str or subject.encode() != attributes[2]:
-                        raise OutOfTheOrdinary
-            except _ODD_EVENT:
+                        raise OutOfTheOrdinary  # noqa: TRY301  no call for each event
+            except Exception as error:  # noqa: BLE001  the next event must not wait for this one, whatever it is
+                if not isinstance(error, _ODD_EVENT):
+                    problem_of(error)
                 record, end = raw.record_at(start, *self._place)
                 if record.offset >= wanted_from:
                     odd[len(seen)] = record
@@ -258,13 +262,15 @@ class Carrier:
                         continue
                     for check in require:
                         if not check(found, attributes):
-                            raise OutOfTheOrdinary
+                            raise OutOfTheOrdinary  # noqa: TRY301  no call for each event
                     to, out, delivery = deliver(data, found, attributes, key, salt)
-                except _ODD_RELEASE:
+                except Exception as error:  # noqa: BLE001  as above
+                    if not isinstance(error, _ODD_RELEASE):
+                        problem_of(error)
                     agreement, number = terms[:2]
                     full = raw.record_at(start, *self._place)[0]
                     self._salt_out = salt
-                    decision = self._serve_in_full(agreement, number, full, self._plan.read(full))
+                    decision = self._serve_in_full(agreement, number, full)
                     salt = self._salt_out
                     if decision is None:
                         bits |= bit
@@ -329,12 +335,11 @@ class Carrier:
         """The entry of an event behind its offset and time."""
         try:
             event = self._plan.read(record)
+            self._plan.envelopes.learn(record)
         except MalformedEvent as error:
-            self._window.add_malformed(record.offset)
-            self._write(dead_letters.quarantined(record, self._plan, error, catalogue=self._catalogue, at=self._at))
-            problem = audit.problem(reason_of(error))
-            return audit.QUARANTINED, payload_in, problem, audit.NOTHING_FILTERED, audit.END
-        self._plan.envelopes.learn(record)
+            return self._quarantine(record, payload_in, error)
+        except Exception as error:  # noqa: BLE001  as above
+            return self._quarantine(record, payload_in, Crashed([problem_of(error)]))
         source, event_id = event.envelope.source.encode(), event.envelope.id.encode()
         if self._window.is_repeat(record.offset, record.timestamp_ms, identity(source, event_id)):
             return audit.DUPLICATE, payload_in, _NOTHING_MORE
@@ -349,9 +354,23 @@ class Carrier:
         filtered = audit.filtered(bits, len(self._plan.agreements))
         return audit.ROUTED, payload_in, audit.NO_PROBLEM, filtered, audit.array(made)
 
-    def _serve_in_full(self, plan: AgreementPlan, index: int, record: InputRecord, event: Event) -> bytes | None:
-        """One agreement's decision for the audit record; None if the event is not the consumer's."""
-        decision = plan.decide(event)
+    def _quarantine(self, record: InputRecord, payload_in: bytes, error: MalformedEvent) -> Sequence[bytes]:
+        self._window.add_malformed(record.offset)
+        self._write(dead_letters.quarantined(record, self._plan, error, catalogue=self._catalogue, at=self._at))
+        problem = audit.problem(reason_of(error))
+        return audit.QUARANTINED, payload_in, problem, audit.NOTHING_FILTERED, audit.END
+
+    def _serve_in_full(
+        self, plan: AgreementPlan, index: int, record: InputRecord, event: Event | None = None
+    ) -> bytes | None:
+        """One agreement's decision for the audit record; None if the event is not the consumer's.
+
+        ``event`` is the record as it was read, if it has been.
+        """
+        try:
+            decision = plan.decide(self._plan.read(record) if event is None else event)
+        except Exception as error:  # noqa: BLE001  as above
+            decision = Dead(Stage.CRASH, (problem_of(error),))
         if isinstance(decision, Filtered):
             return None
         if (reason := self._aside.get(plan.agreement.agreement)) is not None:

@@ -33,6 +33,7 @@ class Stage(enum.StrEnum):
     WHEN = "when"
     REQUIRE = "require"
     RELEASE = "release"
+    CRASH = "crash"  # not a rule's word: the code failed
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from lintas.errors import OffsetLost
 from schemas.wire.envelope import parse
 from schemas.wire.errors import MalformedEvent
 from streams.batch import Partition
+from streams.crashes import problem_of
 from streams.envelope_shapes import KnownEnvelopes
 from streams.record_format import RawBatch
 from streams.window import DuplicateWindow, identity
@@ -139,7 +140,10 @@ class Refill:
         record, _ = raw.record_at(start, *self._partition)
         try:
             envelope = parse(record.headers, record.value)
+            self._envelopes.learn(record)
         except MalformedEvent:
             return None  # malformed long ago, and out of reach of the committed position's metadata
-        self._envelopes.learn(record)
+        except Exception as error:  # noqa: BLE001  whatever it is, the lane must be able to start
+            problem_of(error)
+            return None  # quarantined at that time for the same reason
         return identity(envelope.source.encode(), envelope.id.encode())

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ from streams.audit import AUDIT_SCHEMA, members
 EVENT_TYPE = "id.go.a.thing.v1"
 TOPIC = "events.a.thing.v1"
 PUBLISHER = "a.pub"
+POISON = "Rahu"  # the name in an event that crashes a poisoned worker
+LINTAS_WORKER = ("-m", "lintas", "worker")
 
 
 def catalogue(folder: Path, *, consumers: Mapping[str, Mapping[str, Any]] | None = None) -> Catalogue:
@@ -105,13 +107,15 @@ def _write(folder: Path, name: str, content: Mapping[str, Any]) -> None:
 
 
 class Worker:
-    """``lintas worker`` as a subprocess."""
+    """``lintas worker``, or another program in its place, as a subprocess."""
 
-    def __init__(self, settings: Settings, log: Path, **environment: str) -> None:
+    def __init__(
+        self, settings: Settings, log: Path, program: Sequence[str] = LINTAS_WORKER, **environment: str
+    ) -> None:
         self.log = log
         with log.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "lintas", "worker"],
+                [sys.executable, *program],
                 env={**os.environ, "LINTAS_HOME": str(settings.home), **environment},
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -140,7 +144,7 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60) ->
 
 @dataclasses.dataclass(frozen=True)
 class Sent:
-    """One record to publish: good, a repeat of the one before, from nobody known, or without a required name."""
+    """One record to publish: good, a repeat of the one before, from a stranger, without a required name, poison."""
 
     n: int
     kind: str = "good"
@@ -177,7 +181,7 @@ async def publish(settings: Settings, sent: Iterator[Sent], *, padding: int = 0)
                 "subject": who,
                 "time": "2026-11-24T01:02:03.004Z",
             }
-            name = "" if one.kind == "nameless" else "Siti Rahayu" + random.Random(n).randbytes(padding // 2).hex()
+            name = {"nameless": "", "poison": POISON}.get(one.kind, "Siti Rahayu" + _padding(n, padding))
             value = framing.frame(schema.id, codec.encode({"who": who, "n": n, "name": name}))
             headers = envelope.binary_headers(attributes)
             futures.append(await producer.send(TOPIC, value, key=who.encode(), headers=headers))
@@ -185,6 +189,10 @@ async def publish(settings: Settings, sent: Iterator[Sent], *, padding: int = 0)
     finally:
         await producer.stop()
     return len(futures)
+
+
+def _padding(n: int, size: int) -> str:
+    return random.Random(n).randbytes(size // 2).hex() if size else ""
 
 
 def in_force(settings: Settings) -> Snapshot:

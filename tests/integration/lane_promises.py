@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import lane_bus
-from lane_bus import Sent, Worker, decisions, inbox
+from lane_bus import LINTAS_WORKER, Sent, Worker, decisions, inbox
 
 from lintas.settings import Settings
 
@@ -15,8 +16,8 @@ class Workers:
         self.all: list[Worker] = []
         self._settings, self._folder = settings, folder
 
-    def start(self, **environment: str) -> Worker:
-        worker = Worker(self._settings, self._folder / f"worker-{len(self.all)}.log", **environment)
+    def start(self, program: Sequence[str] = LINTAS_WORKER, **environment: str) -> Worker:
+        worker = Worker(self._settings, self._folder / f"worker-{len(self.all)}.log", program, **environment)
         self.all.append(worker)
         return worker
 
