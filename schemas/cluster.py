@@ -246,11 +246,25 @@ class Cluster:
         """The offset after the last record of partitions; 0 means that there never was one."""
         return self._offsets(partitions, OffsetSpec.latest())
 
-    def _offsets(self, partitions: Iterable[Partition], spec: OffsetSpec) -> dict[Partition, int]:
+    def committed_ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """The offset before which no transaction is open."""
+        return self._offsets(partitions, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)
+
+    def at_time(self, partitions: Iterable[Partition], time_ms: int) -> dict[Partition, int]:
+        """The first offset whose record is not older than a moment; partitions that have none are left out."""
+        found = self._offsets(partitions, OffsetSpec.for_timestamp(time_ms))
+        return {partition: offset for partition, offset in found.items() if offset >= 0}
+
+    def _offsets(
+        self,
+        partitions: Iterable[Partition],
+        spec: OffsetSpec,
+        isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
+    ) -> dict[Partition, int]:
         wanted = {TopicPartition(*partition): spec for partition in partitions}
         if not wanted:
             return {}
-        futures = self._admin.list_offsets(wanted, isolation_level=IsolationLevel.READ_UNCOMMITTED)
+        futures = self._admin.list_offsets(wanted, isolation_level=isolation)
         return {
             (partition.topic, partition.partition): self._result(future).offset for partition, future in futures.items()
         }

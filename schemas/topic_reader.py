@@ -29,8 +29,10 @@ def read_from(
         yield message.key() or b"", message.value()
 
 
-def messages_from(settings: Settings, principal: str, positions: Mapping[Partition, int]) -> Iterator[Message]:
-    """Every committed record from the positions on, up to each partition's end as it is when it is met.
+def messages_from(
+    settings: Settings, principal: str, positions: Mapping[Partition, int], ends: Mapping[Partition, int] | None = None
+) -> Iterator[Message]:
+    """Every committed record from the positions on, up to ``ends``, or where a partition has ended when that is met.
 
     Raises:
         BusUnavailable: Kafka does not answer.
@@ -57,10 +59,14 @@ def messages_from(settings: Settings, principal: str, positions: Mapping[Partiti
                 raise BusUnavailable(
                     part="Kafka", address=settings.brokers, reason=f"no answer within {TIMEOUT_SECONDS:.0f} s"
                 )
-            if _is_record(settings, message):
+            partition = (message.topic(), message.partition())
+            is_record = _is_record(settings, message)
+            end = ends.get(partition) if ends else None
+            if is_record and (end is None or message.offset() < end):
                 yield message
-            else:
-                unfinished.discard((message.topic(), message.partition()))
+            if partition in unfinished and (not is_record or (end is not None and message.offset() >= end - 1)):
+                unfinished.discard(partition)
+                consumer.incremental_unassign([TopicPartition(*partition)])
     finally:
         consumer.close()
 

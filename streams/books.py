@@ -1,104 +1,21 @@
 """The books of a bus: what was published, what was decided, what the topics hold, and whether they agree. Pure.
 
-The decisions come from audit records alone, the holdings from the topics alone. Both are counted in tallies that also
-fingerprint *which* events were counted, so that one lost and another doubled event do not cancel.
+The decisions come from audit records alone, the holdings from the topics alone. Everything that one side names is
+matched with the same thing on the other side and then forgotten, so that memory holds what is not matched yet and
+nothing else, and whatever is left over is named by its place.
 """
 
 import dataclasses
-import hashlib
+import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from lintas import names
 from schemas.model import Standing
-from streams import audit, evidence
+from streams.decisions import IN_FORCE, Decided, Place, decided_in, delivery_of, milliseconds
+from streams.matching import Matching, told
 from streams.records import InputRecord
-
-_MODULUS: Final = 1 << 256
-IN_FORCE: Final = Standing.IN_FORCE.value
-OUTCOMES: Final = ("routed", "duplicate", "quarantined")
-
-
-class Place(NamedTuple):
-    """Where an event was published."""
-
-    topic: str
-    partition: int
-    offset: int
-
-    @property
-    def identity(self) -> bytes:
-        """32 bytes that stand for the place."""
-        return hashlib.sha256(f"{self.topic}/{self.partition}/{self.offset}".encode()).digest()
-
-
-@dataclasses.dataclass(slots=True)
-class Tally:
-    """How many things were counted, and which: tallies are equal if the same things were counted equally often.
-
-    The fingerprint is the sum of the things' 32-byte identities, so that order does not matter and memory stays small.
-    """
-
-    count: int = 0
-    fingerprint: int = 0
-
-    def add(self, identity: bytes) -> None:
-        """Count one thing."""
-        self.count += 1
-        self.fingerprint = (self.fingerprint + int.from_bytes(identity)) % _MODULUS
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Verdict:
-    """What an audit record says of one event for one agreement."""
-
-    agreement: str
-    outcome: str  # delivered, filtered, dead, waiting; or not_yet, expired, suspended: not in force
-    problem: str | None = None
-    partition: int = -1  # of the inbox, if delivered
-    payload_out: bytes | None = None
-
-    @property
-    def receipt(self) -> bytes:
-        """The identity of a delivery: what was written, and into which partition."""
-        return receipt(self.payload_out or b"", self.partition)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Decided:
-    """What an audit record says of one event; one verdict for each mention of an agreement."""
-
-    place: Place
-    event_type: str
-    outcome: str  # one of OUTCOMES
-    problem: str | None
-    verdicts: tuple[Verdict, ...]
-
-
-def receipt(payload_out: bytes, inbox_partition: int) -> bytes:
-    """The identity of a record of an inbox, as audit records and the inbox itself both give it."""
-    return hashlib.sha256(payload_out + inbox_partition.to_bytes(4, signed=True)).digest()
-
-
-def decided_in(part: Mapping[str, Any]) -> Iterator[Decided]:
-    """Every event of one of the ``partitions`` of a decoded audit record (schemas/audit.avsc)."""
-    agreements = [(entry["agreement"], entry["standing"]) for entry in part["agreements"]]
-    idle = tuple(Verdict(name, standing) for name, standing in agreements if standing != IN_FORCE)
-    for event in part["events"]:
-        verdicts: tuple[Verdict, ...] = ()
-        if event["outcome"] == "routed":
-            verdicts = (
-                *idle,
-                *(Verdict(agreements[index][0], "filtered") for index in audit.members(event["filtered"])),
-                *(_verdict(agreements[one["agreement"]][0], one) for one in event["decisions"]),
-            )
-        place = Place(part["topic"], part["partition"], event["offset"])
-        yield Decided(place, part["event_type"], event["outcome"], event["problem"], verdicts)
-
-
-def _verdict(agreement: str, decision: Mapping[str, Any]) -> Verdict:
-    return Verdict(agreement, decision["outcome"], decision["problem"], decision["partition"], decision["payload_out"])
 
 
 @dataclasses.dataclass(slots=True)
@@ -106,10 +23,22 @@ class EventTypeAccount:
     """What was decided about the events of one topic."""
 
     event_type: str
-    decided: Tally = dataclasses.field(default_factory=Tally)
-    quarantined: Tally = dataclasses.field(default_factory=Tally)
+    events: Matching = dataclasses.field(default_factory=Matching)  # decided; published
+    quarantined: Matching = dataclasses.field(default_factory=Matching)  # by the audit; in quarantine
     outcomes: Counter[str] = dataclasses.field(default_factory=Counter)
     problems: Counter[str] = dataclasses.field(default_factory=Counter)  # of quarantined events: stage and rule
+    positions: dict[int, int] = dataclasses.field(default_factory=dict)  # behind the last decided event, by partition
+    strange: list[Place] = dataclasses.field(default_factory=list)  # decided for other agreements than there were
+
+    @property
+    def skipped(self) -> list[Place]:
+        """Published events that were not decided, though later ones of their partition were."""
+        return [place for place in self.events.unexplained if place.offset < self.positions.get(place.partition, 0)]
+
+    @property
+    def in_flight(self) -> int:
+        """How many published events no lane has come to yet."""
+        return len(self.events.unexplained) - len(self.skipped)
 
 
 @dataclasses.dataclass(slots=True)
@@ -119,10 +48,10 @@ class AgreementAccount:
     event_type: str
     routed: int = 0  # events that were routed while the agreement was in the catalogue
     outcomes: Counter[str] = dataclasses.field(default_factory=Counter)  # as Verdict.outcome has them
-    delivered: Tally = dataclasses.field(default_factory=Tally)
-    dead: Tally = dataclasses.field(default_factory=Tally)
+    delivered: Matching = dataclasses.field(default_factory=Matching)  # by the audit; in the inbox
+    dead: Matching = dataclasses.field(default_factory=Matching)  # by the audit; dead letters
     problems: Counter[str] = dataclasses.field(default_factory=Counter)  # of dead letters: stage and rule
-    contradictory: int = 0  # routed events with no verdict, or more than one
+    contradictory: list[Place] = dataclasses.field(default_factory=list)  # routed, with no verdict or several
 
     @property
     def not_in_force(self) -> int:
@@ -130,118 +59,189 @@ class AgreementAccount:
         return sum(self.outcomes[standing] for standing in Standing if standing != IN_FORCE)
 
 
-# (digest of a catalogue, event type) -> the agreements that it has on it.
-AgreementsOf = Callable[[str, str], Collection[str]]
+# (digest of a catalogue, event type) -> the agreements that it has on it, and whose they are.
+AgreementsOf = Callable[[str, str], Mapping[str, str]]
 
 
-class Decisions:
-    """One side of the books: everything that the audit records say.
+class Held(NamedTuple):
+    """From when on a partition still holds its records: what is older was deleted by retention."""
+
+    first_offset: int = 0
+    first_ms: float = 0  # time of the record there; infinity if none is left
+
+
+class Books:
+    """Both sides of the books, entered in any order.
 
     Attributes:
         event_types: the account of each input topic.
         agreements: the account of each agreement.
-        strangers: input topics whose audit records list other agreements than their catalogue has.
-    """
-
-    def __init__(self, agreements_of: AgreementsOf) -> None:
-        """``agreements_of`` is asked once for each input partition of each record."""
-        self.event_types: dict[str, EventTypeAccount] = {}
-        self.agreements: dict[str, AgreementAccount] = {}
-        self.strangers: set[str] = set()
-        self._agreements_of = agreements_of
-
-    def add(self, batch: Mapping[str, Any]) -> None:
-        """Enter a decoded audit record."""
-        for part in batch["partitions"]:
-            listed = [entry["agreement"] for entry in part["agreements"]]
-            expected = set(self._agreements_of(batch["catalogue"], part["event_type"]))
-            if sorted(listed) != sorted(expected):
-                self.strangers.add(part["topic"])
-            for agreement in expected.union(listed):
-                self.agreements.setdefault(agreement, AgreementAccount(part["event_type"]))
-            for event in decided_in(part):
-                self._enter(event, listed)
-
-    def _enter(self, event: Decided, listed: Collection[str]) -> None:
-        account = self.event_types.setdefault(event.place.topic, EventTypeAccount(event.event_type))
-        account.decided.add(event.place.identity)
-        account.outcomes[event.outcome] += 1
-        if event.outcome == "quarantined":
-            account.quarantined.add(event.place.identity)
-            account.problems[event.problem or ""] += 1
-        if event.outcome == "routed":
-            self._serve(event, listed)
-
-    def _serve(self, event: Decided, listed: Collection[str]) -> None:
-        mentions: Counter[str] = Counter()
-        for verdict in event.verdicts:
-            mentions[verdict.agreement] += 1
-            agreement = self.agreements[verdict.agreement]
-            agreement.outcomes[verdict.outcome] += 1
-            if verdict.outcome == "delivered":
-                agreement.delivered.add(verdict.receipt)
-            elif verdict.outcome == "dead":
-                agreement.dead.add(event.place.identity)
-                agreement.problems[verdict.problem or ""] += 1
-        for name in listed:
-            self.agreements[name].routed += 1
-            self.agreements[name].contradictory += mentions[name] != 1
-
-
-class Holdings:
-    """The other side of the books: what the topics hold.
-
-    Attributes:
-        published: events, by topic.
-        delivered: deliveries in inboxes, by agreement.
-        dead: dead letters, by agreement.
-        quarantined: quarantined events, by the topic in which they were published.
         unreadable: records of inboxes, dead letters or quarantine that no lane can have written, by topic.
     """
 
-    def __init__(self) -> None:
-        self.published: defaultdict[str, Tally] = defaultdict(Tally)
-        self.delivered: defaultdict[str, Tally] = defaultdict(Tally)
-        self.dead: defaultdict[str, Tally] = defaultdict(Tally)
-        self.quarantined: defaultdict[str, Tally] = defaultdict(Tally)
-        self.unreadable: Counter[str] = Counter()
+    def __init__(
+        self,
+        agreements_of: AgreementsOf,
+        held: Mapping[tuple[str, int], Held] | None = None,
+        *,
+        since_ms: float = 0,
+        until_ms: float = math.inf,
+    ) -> None:
+        """Open the books.
 
-    def add(self, record: InputRecord) -> None:
+        Args:
+            agreements_of: asked once for each input partition of each audit record.
+            held: what partitions hold; those that it does not know hold everything.
+            since_ms: events published before this moment, in milliseconds, are nobody's concern, ...
+            until_ms: ... nor those published at or after this one.
+        """
+        self.event_types: dict[str, EventTypeAccount] = {}
+        self.agreements: dict[str, AgreementAccount] = {}
+        self.unreadable: defaultdict[str, list[Place]] = defaultdict(list)
+        self._agreements_of = agreements_of
+        self._held = held or {}
+        self._since_ms, self._until_ms = since_ms, until_ms
+        self._parts: dict[str, tuple[set[int], int]] = {}  # of batches of which not every audit record has come
+
+    def decide(self, batch: Mapping[str, Any], *, settled: bool = True) -> None:
+        """Enter a decoded audit record; if it is not ``settled``, what it wrote need not have been seen yet."""
+        seen, parts = self._parts.pop(batch["batch"], (set(), batch["parts"]))
+        seen.add(batch["part"])
+        if len(seen) < parts:
+            self._parts[batch["batch"]] = seen, parts
+        decided_ms = milliseconds(batch["decided_at"])
+        for part in batch["partitions"]:
+            self._decide(part, self._agreements_of(batch["catalogue"], part["event_type"]), decided_ms, settled)
+
+    def _decide(self, part: Mapping[str, Any], expected: Mapping[str, str], decided_ms: int, settled: bool) -> None:
+        topic, partition = part["topic"], part["partition"]
+        account = self.event_types.setdefault(topic, EventTypeAccount(part["event_type"]))
+        account.positions[partition] = max(account.positions.get(partition, 0), part["next_offset"])
+        listed = [entry["agreement"] for entry in part["agreements"]]
+        if sorted(listed) != sorted(expected):
+            account.strange.append(Place(topic, partition, part["first_offset"]))
+        for agreement in {*expected, *listed}:
+            self.agreements.setdefault(agreement, AgreementAccount(part["event_type"]))
+        for event in decided_in(part):
+            if not self._since_ms <= event.published_ms < self._until_ms:
+                self._explain(event, account)
+                continue
+            is_held = event.place.offset >= self._held.get((topic, partition), Held()).first_offset
+            account.events.name(event.place, event.place, required=is_held)
+            account.outcomes[event.outcome] += 1
+            if event.outcome == "quarantined":
+                quarantine = names.quarantine_topic(topic.removeprefix(names.EVENTS).partition(".")[0])
+                required = settled and self._is_held(quarantine, 0, decided_ms)
+                account.quarantined.name(event.place, event.place, required=required)
+                account.problems[event.problem or ""] += 1
+            if event.outcome == "routed":
+                self._serve(event, listed, expected, decided_ms, settled)
+
+    def _explain(self, event: Decided, account: EventTypeAccount) -> None:
+        """An event of another time: what lies in inboxes because of it is explained, and no more is asked."""
+        if event.outcome == "quarantined":
+            account.quarantined.name(event.place, event.place, required=False)
+        for verdict in event.verdicts:
+            if verdict.outcome == "delivered":
+                self.agreements[verdict.agreement].delivered.name(verdict.receipt, event.place, required=False)
+            elif verdict.outcome == "dead":
+                self.agreements[verdict.agreement].dead.name(event.place, event.place, required=False)
+
+    def _serve(
+        self, event: Decided, listed: Iterable[str], expected: Mapping[str, str], decided_ms: int, settled: bool
+    ) -> None:
+        mentions: Counter[str] = Counter()
+        for verdict in event.verdicts:
+            name = verdict.agreement
+            mentions[name] += 1
+            agreement = self.agreements[name]
+            agreement.outcomes[verdict.outcome] += 1
+            consumer = expected.get(name, "")
+            if verdict.outcome == "delivered":
+                held = self._is_held(names.inbox_topic(consumer), verdict.partition, decided_ms)
+                agreement.delivered.name(verdict.receipt, event.place, required=settled and held)
+            elif verdict.outcome == "dead":
+                held = self._is_held(names.dead_topic(consumer), 0, decided_ms)
+                agreement.dead.name(event.place, event.place, required=settled and held)
+                agreement.problems[verdict.problem or ""] += 1
+        for name in listed:
+            self.agreements[name].routed += 1
+            if mentions[name] != 1:
+                self.agreements[name].contradictory.append(event.place)
+
+    def _is_held(self, topic: str, partition: int, decided_ms: int) -> bool:
+        """Whether what was decided then must still be there."""
+        return decided_ms > self._held.get((topic, partition), Held()).first_ms
+
+    def hold(self, record: InputRecord) -> None:
         """Enter a committed record of an ``events``, ``inbox``, ``dead`` or ``quarantine`` topic."""
+        place = Place(record.topic, record.partition, record.offset)
         if record.topic.startswith(names.EVENTS):
-            self.published[record.topic].add(Place(record.topic, record.partition, record.offset).identity)
+            if self._since_ms <= record.timestamp_ms < self._until_ms:
+                self.event_types.setdefault(record.topic, EventTypeAccount("")).events.find(place, place)
             return
         headers = {name: value for name, value in record.headers if value is not None}
         try:
             if record.topic.startswith(names.INBOX):
-                self.delivered[headers["ce_agreement"].decode()].add(delivery_of(record))
+                self._agreement(headers["ce_agreement"]).delivered.find(delivery_of(record), place)
             elif record.topic.startswith(names.DEAD):
-                self.dead[headers[names.ERROR_PREFIX + "agreement"].decode()].add(_origin(headers).identity)
+                self._agreement(headers[names.ERROR_PREFIX + "agreement"]).dead.find(_origin(headers), place)
             else:
-                place = _origin(headers)
-                self.quarantined[place.topic].add(place.identity)
+                origin = _origin(headers)
+                account = self.event_types.setdefault(origin.topic, EventTypeAccount(""))
+                account.quarantined.find(origin, place)
         except (KeyError, ValueError):
-            self.unreadable[record.topic] += 1
+            self.unreadable[record.topic].append(place)
 
+    def _agreement(self, name: bytes) -> AgreementAccount:
+        return self.agreements.setdefault(name.decode(), AgreementAccount(""))
 
-def delivery_of(record: InputRecord) -> bytes:
-    """The identity of a record of an inbox: the commitment to it under the salt that it carries, and its partition.
+    def differences(self) -> list["Difference"]:
+        """Everything about which audit records and topics do not agree, or audit records contradict themselves."""
+        return [
+            difference
+            for difference in (
+                *self._of_batches(),
+                *self._of_topics(),
+                *self._of_agreements(),
+                *(
+                    Difference(topic, "records that no lane can have written", places)
+                    for topic, places in sorted(self.unreadable.items())
+                ),
+            )
+            if difference.places
+        ]
 
-    Raises:
-        KeyError: it carries no salt.
-    """
-    salt = next((value for name, value in record.headers if name == names.HEADER_SALT), None)
-    if salt is None:
-        raise KeyError(names.HEADER_SALT)
-    return receipt(evidence.commitment(salt, record.key, record.headers, record.value), record.partition)
+    def _of_batches(self) -> Iterator["Difference"]:
+        for batch, (seen, parts) in sorted(self._parts.items()):
+            lost = [Place(f"batch {batch}", 0, part) for part in sorted(set(range(parts)) - seen)]
+            yield Difference(names.AUDIT_DECISIONS, "audit records of a batch that are not there (part by part)", lost)
 
+    def _of_topics(self) -> Iterator["Difference"]:
+        for topic, account in sorted(self.event_types.items()):
+            yield Difference(
+                topic, "events passed over: published and not decided, but later ones are", account.skipped
+            )
+            yield Difference(
+                topic, "decisions on events that were not published, or were decided before", account.events.missing
+            )
+            yield Difference(topic, "events quarantined, but not in quarantine", account.quarantined.missing)
+            yield Difference(
+                topic, "records in quarantine without a decision, or there twice", account.quarantined.unexplained
+            )
+            yield Difference(
+                topic, "audit records that list other agreements than their catalogue, from here on", account.strange
+            )
 
-def _origin(headers: Mapping[str, bytes]) -> Place:
-    """Where a dead letter or quarantined event was published."""
-    topic, partition, offset = (
-        headers[names.ERROR_PREFIX + name].decode() for name in ("topic", "partition", "offset")
-    )
-    return Place(topic, int(partition), int(offset))
+    def _of_agreements(self) -> Iterator["Difference"]:
+        for name, account in sorted(self.agreements.items()):
+            yield Difference(name, "events delivered, but not in the inbox", account.delivered.missing)
+            yield Difference(
+                name, "records in the inbox without a decision, or there twice", account.delivered.unexplained
+            )
+            yield Difference(name, "events dead, but without a dead letter", account.dead.missing)
+            yield Difference(name, "dead letters without a decision, or there twice", account.dead.unexplained)
+            yield Difference(name, "routed events with no decision or several", account.contradictory)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -250,57 +250,16 @@ class Difference:
 
     about: str  # a topic, or an agreement
     what: str
+    places: list[Place]
 
     def __str__(self) -> str:
         """The difference on one line."""
-        return f"{self.about}: {self.what}"
+        return f"{self.about}: {len(self.places):,} {self.what}: {told(self.places)}"
 
 
-def differences(decisions: Decisions, holdings: Holdings) -> list[Difference]:
-    """Everything about which audit records and topics do not agree, or audit records contradict themselves."""
-    return [
-        *_of_topics(decisions, holdings),
-        *_of_agreements(decisions, holdings),
-        *(
-            Difference(topic, f"{count} records that no lane can have written")
-            for topic, count in sorted(holdings.unreadable.items())
-        ),
-    ]
-
-
-def _of_topics(decisions: Decisions, holdings: Holdings) -> Iterator[Difference]:
-    for topic in sorted(decisions.event_types.keys() | holdings.published.keys() | holdings.quarantined.keys()):
-        account = decisions.event_types.get(topic, EventTypeAccount(""))
-        in_quarantine = _tally(holdings.quarantined, topic)
-        yield from _compare(topic, "published", _tally(holdings.published, topic), "decided", account.decided)
-        yield from _compare(topic, "quarantined by the audit", account.quarantined, "in quarantine", in_quarantine)
-        summed = sum(account.outcomes[outcome] for outcome in OUTCOMES)
-        if summed != account.decided.count:
-            yield Difference(topic, f"{account.decided.count} decided, but {summed} routed, duplicate or quarantined")
-        if topic in decisions.strangers:
-            yield Difference(topic, "audit records list other agreements than their catalogue")
-
-
-def _of_agreements(decisions: Decisions, holdings: Holdings) -> Iterator[Difference]:
-    for name in sorted(decisions.agreements.keys() | holdings.delivered.keys() | holdings.dead.keys()):
-        account = decisions.agreements.get(name, AgreementAccount(""))
-        inbox, dead = _tally(holdings.delivered, name), _tally(holdings.dead, name)
-        yield from _compare(name, "delivered by the audit", account.delivered, "in the inbox", inbox)
-        yield from _compare(name, "dead by the audit", account.dead, "dead letters", dead)
-        summed = account.outcomes.total()
-        if summed != account.routed:
-            kinds = "delivered, filtered, dead, waiting or not in force"
-            yield Difference(name, f"{account.routed} routed, but {summed} {kinds}")
-        elif account.contradictory:
-            yield Difference(name, f"{account.contradictory} events with no decision or several")
-
-
-def _tally(tallies: Mapping[str, Tally], key: str) -> Tally:
-    return tallies.get(key, Tally())  # never makes an entry, as a defaultdict would
-
-
-def _compare(about: str, left: str, one: Tally, right: str, other: Tally) -> Iterator[Difference]:
-    if one.count != other.count:
-        yield Difference(about, f"{one.count} {left}, but {other.count} {right}")
-    elif one != other:
-        yield Difference(about, f"{one.count} {left} and {right}, but not the same events")
+def _origin(headers: Mapping[str, bytes]) -> Place:
+    """Where a dead letter or quarantined event was published."""
+    topic, partition, offset = (
+        headers[names.ERROR_PREFIX + name].decode() for name in ("topic", "partition", "offset")
+    )
+    return Place(topic, int(partition), int(offset))

@@ -28,6 +28,18 @@ def records_from(
     return map(_record, messages_from(settings, principal, positions))
 
 
+def records_between(
+    settings: Settings, starts: Mapping[Partition, int], ends: Mapping[Partition, int], principal: str = names.ADMIN
+) -> Iterator[InputRecord]:
+    """Every committed record of some partitions from ``starts`` on and before ``ends``.
+
+    Raises:
+        BusUnavailable: Kafka does not answer.
+    """
+    wanted = {partition: start for partition, start in starts.items() if start < ends[partition]}
+    return map(_record, messages_from(settings, principal, wanted, ends))
+
+
 def all_records(settings: Settings, partitions: Iterable[Partition]) -> Iterator[InputRecord]:
     """Every committed record that some partitions still hold.
 

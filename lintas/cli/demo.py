@@ -196,6 +196,7 @@ def _farewell(home: Path, report: "Report", say: "_Progress", *, keep: bool) -> 
     commands = [
         (f"{here} read --as bps.vital-statistics -n 5", "what the statisticians see of births, deaths and moves"),
         (f"{here} read --as kemenkes.satusehat -n 5", "what the health ministry sees"),
+        (f"{here} balance", "whether what went in equals what came out"),
         (f"{here} down", "stop it"),
         (f"{lintas} agreement show jabar.child-welfare.birth-registered", "who decided that, on which basis"),
         (f"{lintas} up", "a bus of your own"),

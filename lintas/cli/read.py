@@ -12,6 +12,7 @@ import click
 from lintas_client import Delivery, Subscriber
 
 from lintas.cli.as_system import connection_of, told_as_bus_errors
+from lintas.cli.moment import Moment
 from lintas.cli.output import output_option
 from lintas.settings import Settings
 
@@ -21,13 +22,19 @@ _LINE: Final = "{place:>10}  {time:24}  {channel:7}  {agreement:44}  {data}"
 @click.command()
 @click.option("--as", "system", metavar="SYSTEM", required=True, help="whose inbox: agency.system")
 @click.option(
-    "--from", "start", metavar="beginning|end|TIME", default="beginning", show_default=True, help="where to begin"
+    "--from",
+    "start",
+    type=Moment("beginning", "end"),
+    metavar="beginning|end|TIME",
+    default="beginning",
+    show_default=True,
+    help="where to begin",
 )
 @click.option("-n", "limit", metavar="N", type=click.IntRange(1), help="stop after N events")
 @click.option("--follow", is_flag=True, help="wait for more at the end")
 @click.option("--group", metavar="G", help="go on where group G (SYSTEM or SYSTEM.*) left off, and keep its position")
 @output_option
-def read(*, system: str, start: str, limit: int | None, follow: bool, group: str | None, output: str) -> None:
+def read(*, system: str, start: Any, limit: int | None, follow: bool, group: str | None, output: str) -> None:
     """Show the events in the inbox of a SYSTEM: what its agreements released to it.
 
     By default from the beginning to the current end, without disturbing anyone who reads the inbox. TIME is when the
@@ -36,14 +43,13 @@ def read(*, system: str, start: str, limit: int | None, follow: bool, group: str
     -o json prints one event a line: "event" (CloudEvents attributes), "data" (the payload), "agreement", "channel",
     and where it lies. Without it, one short line an event. This command prints personal data if the inbox holds it.
     """
-    begin = _moment(start)
-    if group is not None and isinstance(begin, dt.datetime):
+    if group is not None and isinstance(start, dt.datetime):
         raise click.UsageError("a TIME and a group exclude each other: a group begins where it left off")
     subscriber = Subscriber(
         connection_of(Settings(), system),
         group,
         remember=group is not None,
-        start=begin,
+        start=start,
         follow=follow,
     )
     with told_as_bus_errors():
@@ -65,18 +71,6 @@ async def _read(subscriber: Subscriber, limit: int | None, *, as_json: bool) -> 
                 break
     if not as_json and count == 0:
         click.echo("the inbox holds no events from there on", err=True)
-
-
-def _moment(text: str) -> Any:
-    if text in ("beginning", "end"):
-        return text
-    try:
-        moment = dt.datetime.fromisoformat(text)
-    except ValueError:
-        raise click.UsageError("--from takes beginning, end, or a moment such as 2026-11-24T08:00+07:00") from None
-    if moment.tzinfo is None:
-        raise click.UsageError("--from needs a time zone, as in 2026-11-24T08:00+07:00")
-    return moment
 
 
 def _as_json(delivery: Delivery) -> dict[str, Any]:

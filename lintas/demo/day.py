@@ -14,7 +14,7 @@ from lintas.credentials import aiokafka_options
 from lintas.settings import Settings
 from schemas.snapshot import Snapshot
 from schemas.wire.codec import Codec
-from streams.books import Place
+from streams.decisions import Place
 
 _LINGER_MS: Final = 5
 _IN_FLIGHT: Final = 10_000

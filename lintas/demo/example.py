@@ -14,7 +14,7 @@ from schemas.rules import ReleaseRule
 from schemas.snapshot import PublishedAgreement, Snapshot
 from schemas.wire import envelope, framing, json_data
 from schemas.wire.codec import Codec
-from streams.books import Decided, Place, Verdict, delivery_of
+from streams.decisions import Decided, Place, Verdict, delivery_of
 from streams.records import InputRecord
 
 TOLD: Final = "id.go.dukcapil.birth.registered.v1"  # everyone knows what a birth is

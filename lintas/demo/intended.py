@@ -7,7 +7,7 @@ from typing import Final
 
 from connectors.generator.event import Disorder
 from lintas.demo.day import Published
-from streams.books import Decided, Place
+from streams.decisions import Decided, Place
 
 MEANING: Final[Mapping[Disorder, str]] = {
     Disorder.GOOD: "delivered to someone",

@@ -14,7 +14,9 @@ from schemas.catalogue_log import CatalogueLog
 from schemas.snapshot import Snapshot
 from schemas.wire import framing
 from schemas.wire.codec import Codec
-from streams.books import Decided, Decisions, Holdings, Place, decided_in, differences
+from streams.balance import AgreementsByCatalogue
+from streams.books import Books
+from streams.decisions import Decided, Place, decided_in
 from streams.records import InputRecord
 from streams.topics import all_records, audit_records
 
@@ -118,13 +120,13 @@ def examine(
     Raises:
         BusUnavailable: Kafka does not answer.
     """
-    decisions = Decisions(_agreements_of(log))
+    books = Books(AgreementsByCatalogue(log))
     decided: dict[Place, Decided] = {}
     for batch in audit_records(settings):
-        decisions.add(batch)
+        books.decide(batch)
         decided.update((event.place, event) for part in batch["partitions"] for event in decided_in(part))
     chosen = example.choose(snapshot, decided.values())
-    holdings, shown, derived = Holdings(), [], []
+    shown, derived = [], []
     computed = {snapshot.event_types[name].topic: name for name in DERIVED}
     for record in all_records(
         settings,
@@ -135,25 +137,26 @@ def examine(
             for number in range(count)
         ],
     ):
-        holdings.add(record)
+        books.hold(record)
         if chosen is not None and chosen.concerns(record):
             shown.append(record)
         if record.topic in computed:
             derived.append(record)
-    received = list(_received(snapshot, decisions, holdings))
+    received = list(_received(snapshot, books))
     statistics = list(_statistics(snapshot, derived, received))
     intentions = intended.intentions(published, decided)
     return Report(
         received=received,
-        event_types=list(_event_types(snapshot, decisions, holdings)),
+        event_types=list(_event_types(snapshot, books)),
         example=None if chosen is None else example.tell(snapshot, chosen, shown),
         quarantined=intended.quarantined(published, decided),
-        dead=list(_dead(snapshot, decisions)),
+        dead=list(_dead(snapshot, books)),
         statistics=statistics,
         intended=intentions,
         derived=len(derived),
         differences=[
-            *map(str, differences(decisions, holdings)),
+            *map(str, books.differences()),
+            *_in_flight(books),
             *(
                 f"{one.kind} events: {one.published} published to be {one.meant}, but {one.found} were"
                 for one in intentions
@@ -164,34 +167,14 @@ def examine(
                 for one in statistics
                 if one.newest_versions != one.delivered
             ),
-            *_unaccounted(published, derived, holdings),
+            *_unaccounted(published, derived, books),
         ],
     )
 
 
-def _agreements_of(log: CatalogueLog) -> "_AgreementsOf":
-    return _AgreementsOf(log)
-
-
-class _AgreementsOf:
-    """The agreements of every catalogue that was in force, by event type."""
-
-    def __init__(self, log: CatalogueLog) -> None:
-        self._log = log
-        self._known: dict[str, dict[str, list[str]]] = {}
-
-    def __call__(self, digest: str, event_type: str) -> Sequence[str]:
-        if digest not in self._known:
-            by_type: dict[str, list[str]] = {}
-            for name, agreement in self._log.snapshot(digest).agreements.items():
-                by_type.setdefault(agreement.contract.event_type, []).append(name)
-            self._known[digest] = by_type
-        return self._known[digest].get(event_type, ())
-
-
-def _received(snapshot: Snapshot, decisions: Decisions, holdings: Holdings) -> Iterable[ReceivedRow]:
+def _received(snapshot: Snapshot, books: Books) -> Iterable[ReceivedRow]:
     for name, published in sorted(snapshot.agreements.items()):
-        agreement, account = published.contract, decisions.agreements.get(name)
+        agreement, account = published.contract, books.agreements.get(name)
         outcomes: Counter[str] = Counter() if account is None else account.outcomes
         yield ReceivedRow(
             consumer=agreement.consumer,
@@ -199,29 +182,29 @@ def _received(snapshot: Snapshot, decisions: Decisions, holdings: Holdings) -> I
             event_type=agreement.event_type,
             agreement=name,
             routed=0 if account is None else account.routed,
-            delivered=holdings.delivered[name].count if name in holdings.delivered else 0,
+            delivered=0 if account is None else account.delivered.found,
             filtered=outcomes["filtered"],
-            dead=holdings.dead[name].count if name in holdings.dead else 0,
+            dead=0 if account is None else account.dead.found,
             waiting=outcomes["waiting"],
             not_in_force=0 if account is None else account.not_in_force,
         )
 
 
-def _event_types(snapshot: Snapshot, decisions: Decisions, holdings: Holdings) -> Iterable[EventTypeRow]:
+def _event_types(snapshot: Snapshot, books: Books) -> Iterable[EventTypeRow]:
     for name, event_type in sorted(snapshot.event_types.items()):
-        account = decisions.event_types.get(event_type.topic)
+        account = books.event_types.get(event_type.topic)
         outcomes: Counter[str] = Counter() if account is None else account.outcomes
         yield EventTypeRow(
             event_type=name,
-            published=holdings.published[event_type.topic].count if event_type.topic in holdings.published else 0,
+            published=0 if account is None else account.events.found,
             routed=outcomes["routed"],
             duplicate=outcomes["duplicate"],
             quarantined=outcomes["quarantined"],
         )
 
 
-def _dead(snapshot: Snapshot, decisions: Decisions) -> Iterable[DeadRow]:
-    for name, account in sorted(decisions.agreements.items()):
+def _dead(snapshot: Snapshot, books: Books) -> Iterable[DeadRow]:
+    for name, account in sorted(books.agreements.items()):
         for problem, count in sorted(account.problems.items()):
             stage, _, rule = problem.partition(": ")
             yield DeadRow(snapshot.agreements[name].contract.consumer, account.event_type, stage, rule, count)
@@ -247,9 +230,16 @@ def _statistics(
         )
 
 
-def _unaccounted(published: Sequence[Published], derived: Sequence[InputRecord], holdings: Holdings) -> Iterable[str]:
+def _in_flight(books: Books) -> Iterable[str]:
+    """Events that lanes have not come to, though everything was to be decided."""
+    for topic, account in sorted(books.event_types.items()):
+        if account.in_flight:
+            yield f"{topic}: {account.in_flight} published events are not decided"
+
+
+def _unaccounted(published: Sequence[Published], derived: Sequence[InputRecord], books: Books) -> Iterable[str]:
     """Events in the topics that neither the generator nor a processor published, or the other way round."""
     sent = len(published) + len(derived)
-    held = sum(tally.count for tally in holdings.published.values())
+    held = sum(account.events.found for account in books.event_types.values())
     if sent != held:
         yield f"{sent} events were acknowledged, but the topics hold {held}"

@@ -28,6 +28,7 @@ from numbered import (
     number_of,
     released_number,
 )
+from tally import Tally
 
 from lintas import names
 from lintas.settings import Settings
@@ -36,7 +37,7 @@ from schemas.publication import read_log
 from schemas.snapshot import Snapshot
 from schemas.topic_reader import messages_from
 from schemas.wire import framing
-from streams import books
+from streams import decisions
 from streams.audit import AUDIT_SCHEMA
 
 EXAMPLES: Final = 5
@@ -88,7 +89,7 @@ class Read(Protocol):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Record:
-    """A record as books takes it."""
+    """A record as decisions takes it."""
 
     topic: str
     partition: int
@@ -136,12 +137,12 @@ class Oracle:
         self._seen = bytearray(size)
         self._last = {topic: array("q", [-1]) * KEYS for topic in TOPICS.values()}
         self._delivered: dict[str, _Delivered] = {}
-        self._letters: dict[str, list[Counter[books.Place]]] = {
+        self._letters: dict[str, list[Counter[decisions.Place]]] = {
             "dead": [Counter(), Counter()],
             "quarantined": [Counter(), Counter()],
         }
-        self._audited: defaultdict[str, books.Tally] = defaultdict(books.Tally)
-        self._received: defaultdict[str, books.Tally] = defaultdict(books.Tally)
+        self._audited: defaultdict[str, Tally] = defaultdict(Tally)
+        self._received: defaultdict[str, Tally] = defaultdict(Tally)
         self._parts: dict[str, set[int]] = {}
         self._schema = fastavro.parse_schema(dict(AUDIT_SCHEMA))
 
@@ -181,7 +182,7 @@ class Oracle:
             del self._parts[batch["batch"]]
         for part in batch["partitions"]:
             self._check_standings(batch["catalogue"], part)
-            for decided in books.decided_in(part):
+            for decided in decisions.decided_in(part):
                 self._decide(decided, batch)
 
     def _check_standings(self, catalogue: str, part: Mapping[str, Any]) -> None:
@@ -193,7 +194,7 @@ class Oracle:
             if standing != ("suspended" if suspended else "in_force"):
                 self.violations.add("standing differs from the catalogue's", f"{agreement} {standing}")
 
-    def _decide(self, decided: books.Decided, batch: Mapping[str, Any]) -> None:
+    def _decide(self, decided: decisions.Decided, batch: Mapping[str, Any]) -> None:
         topic, partition, offset = decided.place
         where = f"{topic} [{partition}] {offset}, batch {batch['batch'][:8]} lane {batch['lane']} {batch['worker']}"
         published = self._published.get((topic, partition))
@@ -217,7 +218,7 @@ class Oracle:
             elif verdict.outcome == "dead":
                 self._letters["dead"][0][decided.place] += 1
 
-    def _check_verdict(self, verdict: books.Verdict, number: int, where: str) -> None:
+    def _check_verdict(self, verdict: decisions.Verdict, number: int, where: str) -> None:
         wanted = "delivered"
         if verdict.agreement == EVEN:
             wanted = "filtered" if number % 2 else "dead" if kind_of(number) == NAMELESS else "delivered"
@@ -244,7 +245,7 @@ class Oracle:
             self.violations.add("delivered out of order", f"{where} after {delivered.last[key_of(number)]}")
         delivered.last[key_of(number)] = max(number, delivered.last[key_of(number)])
         entry = _Record(record.topic(), record.partition(), record.offset(), 0, record.key(), record.value(), headers)
-        self._received[agreement].add(books.delivery_of(entry))  # type: ignore[arg-type]  # the fields that it reads
+        self._received[agreement].add(decisions.delivery_of(entry))  # type: ignore[arg-type]  # the fields that it reads
 
     def receive_letter(self, record: Read) -> None:
         """Enter a record of a dead letter or quarantine topic."""
@@ -253,7 +254,7 @@ class Oracle:
             headers[names.ERROR_PREFIX + name].decode() for name in ("topic", "partition", "offset")
         )
         kind = "dead" if record.topic().startswith(names.DEAD) else "quarantined"
-        self._letters[kind][1][books.Place(topic, int(partition), int(offset))] += 1
+        self._letters[kind][1][decisions.Place(topic, int(partition), int(offset))] += 1
 
     def enter(self, history: "History") -> None:
         """Enter all of it."""

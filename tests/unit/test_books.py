@@ -1,0 +1,376 @@
+"""The books: every way in which topics and audit records can disagree is found and named, and nothing else."""
+
+import copy
+import dataclasses
+import datetime as dt
+import math
+import random
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from connectors.generator.event import Disorder
+from lintas import names
+from lintas.demo.intended import is_as_meant
+from streams import evidence
+from streams.books import Books, Held
+from streams.decisions import Decided, Place, Verdict, decided_in
+from streams.matching import told
+from streams.records import InputRecord
+
+TOPIC = "events.dukcapil.birth.registered.v1"
+EVENT_TYPE = "id.go.dukcapil.birth.registered.v1"
+FIRST, SECOND, IDLE = "kemenkes.births", "bps.births", "bank.births"
+AGREEMENTS = {name: name for name in (FIRST, SECOND, IDLE)}  # with their consumers; the third is suspended
+SALT = b"s" * 32
+INBOX = names.inbox_topic(FIRST)
+NOT_IN_INBOX = f"{FIRST}: 1 events delivered, but not in the inbox: {TOPIC} [0] 1"
+BESIDE_AUDIT = "records in the inbox without a decision, or there twice"
+NOT_PUBLISHED = "decisions on events that were not published, or were decided before"
+OUTCOMES = (
+    "routed",  # delivered to both
+    "routed",  # delivered to the first, filtered for the second
+    "routed",  # dead for the first, waiting for the second
+    "duplicate",
+    "quarantined",
+)
+
+
+@dataclasses.dataclass
+class World:
+    """Five events with their audit record, and every record that a lane writes of them."""
+
+    batch: dict[str, Any]
+    records: list[InputRecord]
+
+    def books(self, *, settled: bool = True, **terms: Any) -> Books:
+        books = Books(lambda _, __: AGREEMENTS, **terms)
+        books.decide(self.batch, settled=settled)
+        for record in self.records:
+            books.hold(record)
+        return books
+
+    def disagreements(self, **terms: Any) -> list[str]:
+        return [str(difference) for difference in self.books(**terms).differences()]
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        events: list[dict[str, Any]] = self.batch["partitions"][0]["events"]
+        return events
+
+    def first(self, prefix: str) -> InputRecord:
+        return next(record for record in self.records if record.topic.startswith(prefix))
+
+
+def inbox(agreement: str, number: int) -> InputRecord:
+    """A delivery of event `number`."""
+    headers = [("ce_id", str(number).encode()), ("ce_agreement", agreement.encode()), (names.HEADER_SALT, SALT)]
+    return InputRecord(names.inbox_topic(agreement), 1, 10 + number, 0, b"key", b"released %d" % number, headers)
+
+
+def letter(topic: str, number: int, **more: str) -> InputRecord:
+    """An event in `dead.*` or `quarantine.*`."""
+    why = {"topic": TOPIC, "partition": "0", "offset": str(number), **more}
+    headers = [(names.ERROR_PREFIX + name, value.encode()) for name, value in why.items()]
+    return InputRecord(topic, 0, number, 0, b"key", b"event", headers)
+
+
+def delivered(index: int, number: int) -> dict[str, Any]:
+    record = inbox(list(AGREEMENTS)[index], number)
+    commitment = evidence.commitment(SALT, record.key, record.headers, record.value)
+    return {"agreement": index, "outcome": "delivered", "problem": None, "partition": 1, "payload_out": commitment}
+
+
+def undelivered(index: int, outcome: str, problem: str) -> dict[str, Any]:
+    return {"agreement": index, "outcome": outcome, "problem": problem, "partition": -1, "payload_out": None}
+
+
+@pytest.fixture
+def world() -> World:
+    decisions: dict[int, list[dict[str, Any]]] = {
+        0: [delivered(0, 0), delivered(1, 0)],
+        1: [delivered(0, 1)],
+        2: [undelivered(0, "dead", "require: plausible"), undelivered(1, "waiting", "set aside")],
+    }
+    events = [
+        {
+            "offset": number,
+            "published_at": 1_000 * number,
+            "outcome": outcome,
+            "payload_in": b"i" * 32,
+            "problem": "schema: nik" if outcome == "quarantined" else None,
+            "filtered": b"\x02" if number == 1 else b"",
+            "decisions": decisions.get(number, []),
+        }
+        for number, outcome in enumerate(OUTCOMES)
+    ]
+    standings = [{"agreement": name, "standing": "suspended" if name == IDLE else "in_force"} for name in AGREEMENTS]
+    part = {
+        "event_type": EVENT_TYPE,
+        "topic": TOPIC,
+        "partition": 0,
+        "first_offset": 0,
+        "next_offset": len(OUTCOMES),
+        "agreements": standings,
+        "events": events,
+    }
+    return World(
+        {
+            "batch": "b",
+            "part": 0,
+            "parts": 1,
+            "catalogue": "digest",
+            "decided_at": dt.datetime.fromtimestamp(10, dt.UTC),
+            "partitions": [part],
+        },
+        [
+            *(InputRecord(TOPIC, 0, number, 1_000 * number, b"key", b"event", []) for number in range(len(OUTCOMES))),
+            inbox(FIRST, 0),
+            inbox(SECOND, 0),
+            inbox(FIRST, 1),
+            letter(names.dead_topic(FIRST), 2, agreement=FIRST),
+            letter(names.quarantine_topic("dukcapil"), 4),
+        ],
+    )
+
+
+def test_books_in_order_show_no_difference(world: World) -> None:
+    assert world.disagreements() == []
+
+
+def test_the_accounts_hold_what_was_decided(world: World) -> None:
+    books = world.books()
+    assert books.event_types[TOPIC].outcomes == {"routed": 3, "duplicate": 1, "quarantined": 1}
+    assert books.event_types[TOPIC].problems == {"schema: nik": 1}
+    assert books.agreements[FIRST].outcomes == {"delivered": 2, "dead": 1}
+    assert books.agreements[FIRST].problems == {"require: plausible": 1}
+    assert books.agreements[SECOND].outcomes == {"delivered": 1, "filtered": 1, "waiting": 1}
+    assert [books.agreements[name].routed for name in AGREEMENTS] == [3, 3, 3]
+    assert [books.agreements[name].not_in_force for name in AGREEMENTS] == [0, 0, 3]
+
+
+def lose_delivery(world: World) -> None:
+    world.records.remove(inbox(FIRST, 1))
+
+
+def double_delivery(world: World) -> None:
+    world.records.append(dataclasses.replace(inbox(FIRST, 1), offset=99))
+
+
+def lose_one_delivery_and_double_another(world: World) -> None:
+    lose_delivery(world)
+    world.records.append(dataclasses.replace(inbox(FIRST, 0), offset=99))
+
+
+def change_what_was_delivered(world: World) -> None:
+    world.records.remove(inbox(FIRST, 1))
+    world.records.append(dataclasses.replace(inbox(FIRST, 1), value=b"more than was released"))
+
+
+def deliver_into_another_partition(world: World) -> None:
+    world.records.remove(inbox(FIRST, 1))
+    world.records.append(dataclasses.replace(inbox(FIRST, 1), partition=2))
+
+
+def deliver_beside_the_audit(world: World) -> None:
+    world.records.append(inbox("stranger.births", 0))
+
+
+def lose_audit_entry(world: World) -> None:
+    world.events.pop(3)
+
+
+def double_audit_entry(world: World) -> None:
+    world.events.append(copy.deepcopy(world.events[3]))
+
+
+def lose_published_event(world: World) -> None:
+    world.records.remove(world.first(names.EVENTS))
+
+
+def lose_dead_letter(world: World) -> None:
+    world.records.remove(world.first(names.DEAD))
+
+
+def bury_another_event(world: World) -> None:
+    lose_dead_letter(world)
+    world.records.append(letter(names.dead_topic(FIRST), 3, agreement=FIRST))
+
+
+def lose_quarantined_event(world: World) -> None:
+    world.records.remove(world.first(names.QUARANTINE))
+
+
+def forget_a_decision(world: World) -> None:
+    world.events[1]["filtered"] = b""
+
+
+def decide_twice(world: World) -> None:
+    world.events[0]["filtered"] = b"\x02"
+
+
+def forget_one_and_decide_another_twice(world: World) -> None:
+    forget_a_decision(world)
+    decide_twice(world)
+
+
+def leave_out_an_agreement(world: World) -> None:
+    world.batch["partitions"][0]["agreements"].pop()
+
+
+def lose_an_audit_record(world: World) -> None:
+    world.batch["parts"] = 2
+
+
+def write_an_unsigned_delivery(world: World) -> None:
+    record = inbox(FIRST, 1)
+    world.records.append(dataclasses.replace(record, headers=record.headers[:-1]))
+
+
+@pytest.mark.parametrize(
+    ("tamper", "found"),
+    [
+        (lose_delivery, [NOT_IN_INBOX]),
+        (double_delivery, [f"{FIRST}: 1 {BESIDE_AUDIT}: {INBOX} [1] 99"]),
+        (lose_one_delivery_and_double_another, [NOT_IN_INBOX, f"{FIRST}: 1 {BESIDE_AUDIT}: {INBOX} [1] 99"]),
+        (change_what_was_delivered, [NOT_IN_INBOX, f"{FIRST}: 1 {BESIDE_AUDIT}: {INBOX} [1] 11"]),
+        (deliver_into_another_partition, [NOT_IN_INBOX, f"{FIRST}: 1 {BESIDE_AUDIT}: {INBOX} [2] 11"]),
+        (deliver_beside_the_audit, [f"stranger.births: 1 {BESIDE_AUDIT}: inbox.stranger.births [1] 10"]),
+        (
+            lose_audit_entry,
+            [f"{TOPIC}: 1 events passed over: published and not decided, but later ones are: {TOPIC} [0] 3"],
+        ),
+        (double_audit_entry, [f"{TOPIC}: 1 {NOT_PUBLISHED}: {TOPIC} [0] 3"]),
+        (lose_published_event, [f"{TOPIC}: 1 {NOT_PUBLISHED}: {TOPIC} [0] 0"]),
+        (lose_dead_letter, [f"{FIRST}: 1 events dead, but without a dead letter: {TOPIC} [0] 2"]),
+        (
+            bury_another_event,
+            [
+                f"{FIRST}: 1 events dead, but without a dead letter: {TOPIC} [0] 2",
+                f"{FIRST}: 1 dead letters without a decision, or there twice: {names.dead_topic(FIRST)} [0] 3",
+            ],
+        ),
+        (lose_quarantined_event, [f"{TOPIC}: 1 events quarantined, but not in quarantine: {TOPIC} [0] 4"]),
+        (forget_a_decision, [f"{SECOND}: 1 routed events with no decision or several: {TOPIC} [0] 1"]),
+        (decide_twice, [f"{SECOND}: 1 routed events with no decision or several: {TOPIC} [0] 0"]),
+        (
+            forget_one_and_decide_another_twice,
+            [f"{SECOND}: 2 routed events with no decision or several: {TOPIC} [0] 0-1"],
+        ),
+        (
+            leave_out_an_agreement,
+            [f"{TOPIC}: 1 audit records that list other agreements than their catalogue, from here on: {TOPIC} [0] 0"],
+        ),
+        (write_an_unsigned_delivery, [f"{INBOX}: 1 records that no lane can have written: {INBOX} [1] 11"]),
+        (
+            lose_an_audit_record,
+            [f"{names.AUDIT_DECISIONS}: 1 audit records of a batch that are not there (part by part): batch b [0] 1"],
+        ),
+    ],
+)
+def test_what_does_not_agree_is_found_and_named(
+    world: World, tamper: Callable[[World], None], found: list[str]
+) -> None:
+    tamper(world)
+    assert world.disagreements() == found
+
+
+def test_the_order_in_which_the_two_sides_are_read_does_not_matter(world: World) -> None:
+    double_delivery(world)
+    random.Random(1).shuffle(world.records)
+    books = Books(lambda _, __: AGREEMENTS)
+    for record in world.records[::2]:
+        books.hold(record)
+    books.decide(world.batch)
+    for record in world.records[1::2]:
+        books.hold(record)
+    (difference,) = books.differences()
+    assert (difference.about, len(difference.places)) == (FIRST, 1)
+
+
+def test_events_that_no_lane_has_come_to_are_in_flight_and_no_difference(world: World) -> None:
+    world.records.append(InputRecord(TOPIC, 0, len(OUTCOMES), 9_000, b"key", b"event", []))
+    world.records.append(InputRecord(TOPIC, 1, 0, 9_000, b"key", b"event", []))
+    books = world.books()
+    assert books.differences() == []
+    assert books.event_types[TOPIC].in_flight == 2
+
+
+def test_what_a_batch_wrote_may_still_be_unseen_but_what_is_there_is_explained_by_it(world: World) -> None:
+    lose_delivery(world)
+    lose_dead_letter(world)
+    lose_quarantined_event(world)
+    assert world.disagreements(settled=False) == []
+    double_delivery(world)
+    double_delivery(world)
+    assert len(world.disagreements(settled=False)) == 1
+
+
+def test_what_was_deleted_by_retention_is_not_missed(world: World) -> None:
+    lose_published_event(world)
+    lose_delivery(world)
+    lose_dead_letter(world)
+    lose_quarantined_event(world)
+    gone = Held(7, math.inf)
+    held = {
+        (INBOX, 1): gone,
+        (names.dead_topic(FIRST), 0): gone,
+        (names.quarantine_topic("dukcapil"), 0): gone,
+        (TOPIC, 0): Held(1, 1_000),
+    }
+    assert world.disagreements(held=held) == []
+    still_there = held | {(INBOX, 1): Held(7, 9_999)}  # the decision is of 10,000
+    assert world.disagreements(held=still_there) == [NOT_IN_INBOX]
+
+
+def test_only_a_period_is_asked_for_and_the_rest_is_explained(world: World) -> None:
+    lose_delivery(world)  # event 1, published at 1,000
+    assert world.disagreements(since_ms=2_000) == []
+    assert world.disagreements(until_ms=1_000) == []
+    assert world.disagreements(since_ms=1_000, until_ms=1_001) == [NOT_IN_INBOX]
+    account = world.books(since_ms=1_000, until_ms=3_000).event_types[TOPIC]
+    assert (account.events.found, account.outcomes) == (2, {"routed": 2})
+
+
+def test_many_places_are_told_as_runs() -> None:
+    assert told([Place("t", 0, 5), Place("t", 0, 4), Place("t", 0, 9), Place("u", 1, 1)]) == "t [0] 4-5, 9; u [1] 1"
+    assert told(Place("t", 0, 2 * offset) for offset in range(11)).endswith("16, 18, ...")
+    assert told(Place("t", one, 2) for one in range(11)).endswith("t [9] 2; and more")
+
+
+def test_an_event_is_told_with_its_place_and_one_verdict_for_each_agreement(world: World) -> None:
+    _, second, *_ = decided_in(world.batch["partitions"][0])
+    assert second.place == Place(TOPIC, 0, 1)
+    assert {verdict.agreement: verdict.outcome for verdict in second.verdicts} == {
+        FIRST: "delivered",
+        SECOND: "filtered",
+        IDLE: "suspended",
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome", "verdicts", "as_meant"),
+    [
+        (Disorder.GOOD, "routed", {FIRST: "delivered", SECOND: "filtered"}, True),
+        (Disorder.GOOD, "routed", {FIRST: "filtered"}, False),
+        (Disorder.GOOD, "routed", {FIRST: "delivered", SECOND: "dead"}, False),
+        (Disorder.GOOD, "duplicate", {}, False),
+        (Disorder.LATE, "routed", {FIRST: "filtered"}, True),  # a late event may be no one's
+        (Disorder.UNENTITLED, "routed", {}, True),
+        (Disorder.UNENTITLED, "routed", {FIRST: "delivered"}, False),
+        (Disorder.REQUIRE_BROKEN, "routed", {FIRST: "dead", SECOND: "delivered"}, True),
+        (Disorder.REQUIRE_BROKEN, "routed", {SECOND: "delivered"}, False),
+        (Disorder.REPEAT, "duplicate", {}, True),
+        (Disorder.REPEAT, "routed", {FIRST: "delivered"}, False),
+        (Disorder.BROKEN, "quarantined", {}, True),
+        (Disorder.BROKEN, "routed", {}, False),
+    ],
+)
+def test_an_event_became_what_was_meant(
+    kind: Disorder, outcome: str, verdicts: Mapping[str, str], as_meant: bool
+) -> None:
+    decided = Decided(
+        Place(TOPIC, 0, 0), EVENT_TYPE, 0, outcome, None, tuple(Verdict(*verdict) for verdict in verdicts.items())
+    )
+    assert is_as_meant(kind, decided) is as_meant
