@@ -23,6 +23,8 @@ LintasError
 ├── LanePlansBroken        nobody can tell how many lanes there are
 ├── ResizeOvertaken        somebody else changed the number of lanes meanwhile
 ├── ResizeBehind           the number of lanes is changed, but some do not run
+├── RefusedAgain           what waits for an agreement is refused as before
+├── NotResumed             an agreement has not been given everything that waits for it yet
 ├── RequestRefused         the bus refused what a system asked of it
 ├── ProcessorStopped       a processor must not go on
 │   ├── OwnershipLost      another instance does its work
@@ -220,6 +222,23 @@ class ResizeBehind(LintasError):
 
     Likely cause: no worker runs, or a lane has stopped. Nothing is lost meanwhile: events wait in their topics.
     Remedy: `lintas lanes show`, and the workers' logs. The resize itself is done: there is no need to repeat it.
+    """
+
+
+class RefusedAgain(LintasError):
+    """Agreement {agreement} is set aside again: {reason}.
+
+    Likely cause: what made its consumer's topics refuse records has not been mended.
+    Remedy: mend it (`lintas catalogue apply` restores topics and their limits), then resume again.
+    Nothing is lost meanwhile: its events wait.
+    """
+
+
+class NotResumed(LintasError):
+    """After {seconds} s, events of {partitions} input partition(s) still wait for agreement {agreement}.
+
+    Likely cause: much waits, a lane has stopped, or the agreement is not in force. Lanes go on with it by themselves.
+    Remedy: `lintas lanes show` tells from which offset on events wait, and how lanes fare.
     """
 
 

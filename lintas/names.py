@@ -16,7 +16,8 @@ AUDIT_DECISIONS = "audit.decisions"
 AUDIT_SALTS = "audit.salts"
 CATALOGUE = "lintas.catalogue"
 LANES_PLANS = "lintas.lanes.plans"  # kept for ever: how many lanes each generation has, and that it is open
-LANES_STATUS = "lintas.lanes.status"  # compacted: what each lane runs, and its set-aside agreements
+LANES_STATUS = "lintas.lanes.status"  # compacted: what each lane runs, which agreements are set aside or resumed
+LANES_WAITING = "lintas.lanes.waiting"  # which events wait for agreements that are set aside
 
 LANES_OFFSETS_GROUP = "lintas.lanes.offsets"  # no members: positions in events.*, committed by the lanes' transactions
 

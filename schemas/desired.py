@@ -12,6 +12,7 @@ DAY_MS: Final = 86_400_000
 MIB: Final = 1024 * 1024
 FOR_EVER: Final = "-1"
 AUDIT_PARTITIONS: Final = 8
+WAITING_PARTITIONS: Final = 8
 INBOX_RETENTION_DAYS: Final = 7
 DEAD_RETENTION_DAYS: Final = 365  # long enough to notice, judge and redrive
 
@@ -84,6 +85,7 @@ def system_topics(settings: Settings) -> list[Topic]:
         Topic(names.CATALOGUE, 1, {**compact, "max.message.bytes": str(4 * MIB)}),
         Topic(names.LANES_PLANS, 1, {**common, "retention.ms": FOR_EVER}),
         Topic(names.LANES_STATUS, 1, compact),
+        Topic(names.LANES_WAITING, WAITING_PARTITIONS, {**common, "retention.ms": str(DEAD_RETENTION_DAYS * DAY_MS)}),
     ]
 
 

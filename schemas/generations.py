@@ -1,17 +1,15 @@
-"""The topic of lane plans on Kafka: reading it, appending to it, and the generation that a bus begins with."""
+"""The topic of lane plans on Kafka: reading it, and the generation that a bus begins with."""
 
 import datetime as dt
-from typing import Any
-
-from confluent_kafka import KafkaError, KafkaException, Producer
 
 from lintas import names
-from lintas.errors import BusUnavailable, LanePlansBroken, NoLanes
+from lintas.errors import LanePlansBroken, NoLanes
 from lintas.settings import Settings
-from schemas.cluster import TIMEOUT_SECONDS, Cluster, options, unavailable
+from schemas.cluster import Cluster
 from schemas.desired import control_topic
 from schemas.lane_plans import LanePlan, LanePlans
 from schemas.topic_reader import read_to_end
+from schemas.topic_writer import append
 
 BUS = "lintas"  # who asks for the generation that a bus begins with
 
@@ -42,31 +40,6 @@ def latest_plan(settings: Settings) -> LanePlan:
     return latest
 
 
-def append(settings: Settings, record: tuple[bytes, bytes], principal: str = names.ADMIN) -> None:
-    """Append a record, and return once every copy that must have it has it.
-
-    Raises:
-        BusUnavailable: Kafka does not answer; the record may still appear. Appending it again is harmless.
-    """
-    failures: list[KafkaError] = []
-
-    def delivered(error: KafkaError | None, _: Any) -> None:
-        if error is not None:
-            failures.append(error)
-
-    producer = Producer(
-        options(settings, principal)
-        | {"acks": "all", "enable.idempotence": True, "message.timeout.ms": int(TIMEOUT_SECONDS * 1000)}
-    )
-    key, value = record
-    producer.produce(names.LANES_PLANS, value, key, partition=0, on_delivery=delivered)
-    left = producer.flush(TIMEOUT_SECONDS + 5)
-    if failures:
-        raise unavailable(settings, KafkaException(failures[0]))
-    if left:
-        raise BusUnavailable(part="Kafka", address=settings.brokers, reason="a plan was not acknowledged")
-
-
 def now() -> str:
     """The present moment as plans carry it."""
     return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
@@ -84,11 +57,11 @@ def ensure_lanes(settings: Settings, cluster: Cluster) -> None:
     if plans.latest is None:
         if any(names.is_control_topic(topic) for topic in topics):
             raise LanePlansBroken(reason="it is empty, though this bus has had lanes")
-        append(settings, plans.next(settings.lanes, BUS, now()).as_record())
+        append(settings, names.LANES_PLANS, plans.next(settings.lanes, BUS, now()).as_record())
         plans = read_plans(settings)
     latest = plans.latest
     assert latest is not None, "a plan was appended"
     if latest.control_topic not in topics:
         cluster.create_topics([control_topic(settings, latest.generation, latest.lanes)])
     if plans.unfinished is not None and latest.generation == 1:  # nobody came before: there is nobody to fence
-        append(settings, latest.opening())
+        append(settings, names.LANES_PLANS, latest.opening())

@@ -22,7 +22,7 @@ AUDIT_SCHEMA: Final[Mapping[str, Any]] = json.loads(
 PART_BYTES: Final = 600_000  # far below audit.decisions' record limit
 
 # As they stand in an entry behind offset and time of publication.
-ROUTED, DUPLICATE, QUARANTINED = b"\x00", b"\x02", b"\x04"
+ROUTED, DUPLICATE, QUARANTINED, CAUGHT_UP = b"\x00", b"\x02", b"\x04", b"\x06"
 NO_PROBLEM: Final = b"\x00"
 NOTHING_FILTERED: Final = b"\x00"
 END: Final = b"\x00"

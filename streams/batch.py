@@ -7,14 +7,17 @@ import dataclasses
 import datetime as dt
 import secrets
 from collections import defaultdict
-from collections.abc import Mapping, MutableMapping
-from typing import Any
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from typing import Any, Final
 
 from streams import audit, evidence
 from streams.carrier import Carrier
 from streams.decide import Plans
 from streams.record_format import RawBatch
+from streams.records import InputRecord
 from streams.window import DuplicateWindow
+
+RESUMED: Final = "resumed"  # why an event was decided again
 
 Partition = tuple[str, int]  # topic and number
 Slot = tuple[str, str, int]  # agreement, input topic and partition
@@ -27,6 +30,12 @@ class SetAside:
     from_offset: int
     reason: str
     since: str  # ISO 8601
+    begun: str = ""  # when it was first set aside, if it was once more while it was given what waits for it
+
+    @property
+    def waiting_since(self) -> str:
+        """The moment from which on events wait."""
+        return self.begun or self.since
 
     def as_json(self) -> dict[str, Any]:
         """As it is kept on the lanes' status topic."""
@@ -73,11 +82,45 @@ class Batch:
             CorruptRecordException: a record goes on beyond the batch.
         """
         place = (topic, partition)
+        carrier = self._carrier(place)
+        offsets = carrier.decided.offsets
+        before = len(offsets)
+        carrier.take(raw, most)
+        if len(offsets) > before:
+            self.first_offsets.setdefault(place, offsets[0])
+            self.next_offsets[place] = offsets[-1] + 1
+            self.events += len(offsets) - before
+
+    def catch_up(self, slot: Slot, events: Iterable[tuple[int, InputRecord | None]]) -> None:
+        """Decide events that wait for an agreement, in their order; None: the event is deleted. No others may come."""
+        agreement, topic, partition = slot
+        place = (topic, partition)
+        carrier = self._carrier(place)
+        index = next(
+            index
+            for index, plan in enumerate(self._plans.by_topic[topic].agreements)
+            if plan.agreement.agreement == agreement
+        )
+        for offset, record in events:
+            carrier.catch_up(offset, record, index, RESUMED)
+            self.first_offsets.setdefault(place, offset)
+            self.events += 1
+
+    def waiting(self) -> Mapping[Slot, Sequence[int]]:
+        """The offsets of events that were found to wait for an agreement."""
+        return {
+            (agreement, *place): offsets
+            for place, carrier in self._carriers.items()
+            for agreement, offsets in carrier.waiting.items()
+            if offsets
+        }
+
+    def _carrier(self, place: Partition) -> Carrier:
         carrier = self._carriers.get(place)
         if carrier is None:
             carrier = self._carriers[place] = Carrier(
-                self._plans.by_topic[topic],
-                partition,
+                self._plans.by_topic[place[0]],
+                place[1],
                 self._windows[place],
                 {slot[0]: why.reason for slot, why in self._aside.items() if slot[1:] == place},
                 self.outputs,
@@ -86,13 +129,7 @@ class Batch:
                 catalogue=self._plans.digest,
             )
             self.decided[place] = carrier.decided
-        offsets = carrier.decided.offsets
-        before = len(offsets)
-        carrier.take(raw, most)
-        if len(offsets) > before:
-            self.first_offsets.setdefault(place, offsets[0])
-            self.next_offsets[place] = offsets[-1] + 1
-            self.events += len(offsets) - before
+        return carrier
 
     def sources(self) -> Mapping[Partition, set[Slot]]:
         """Which agreement of which input partition wrote to an output partition: whom a refusal concerns."""

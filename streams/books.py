@@ -13,7 +13,17 @@ from typing import Any, NamedTuple
 
 from lintas import names
 from schemas.model import Standing
-from streams.decisions import IN_FORCE, Decided, Place, decided_in, delivery_of, milliseconds
+from streams.decisions import (
+    CAUGHT_UP,
+    IN_FORCE,
+    ROUTED,
+    Decided,
+    Place,
+    Verdict,
+    decided_in,
+    delivery_of,
+    milliseconds,
+)
 from streams.matching import Matching, told
 from streams.records import InputRecord
 
@@ -50,6 +60,7 @@ class AgreementAccount:
     outcomes: Counter[str] = dataclasses.field(default_factory=Counter)  # as Verdict.outcome has them
     delivered: Matching = dataclasses.field(default_factory=Matching)  # by the audit; in the inbox
     dead: Matching = dataclasses.field(default_factory=Matching)  # by the audit; dead letters
+    waiting: Matching = dataclasses.field(default_factory=Matching)  # events that waited; that were decided at last
     problems: Counter[str] = dataclasses.field(default_factory=Counter)  # of dead letters: stage and rule
     contradictory: list[Place] = dataclasses.field(default_factory=list)  # routed, with no verdict or several
 
@@ -127,6 +138,9 @@ class Books:
                 self._explain(event, account)
                 continue
             is_held = event.place.offset >= self._held.get((topic, partition), Held()).first_offset
+            if event.outcome == CAUGHT_UP:
+                self._catch_up(event, expected, decided_ms, settled)
+                continue
             account.events.name(event.place, event.place, required=is_held)
             account.outcomes[event.outcome] += 1
             if event.outcome == "quarantined":
@@ -134,7 +148,7 @@ class Books:
                 required = settled and self._is_held(quarantine, 0, decided_ms)
                 account.quarantined.name(event.place, event.place, required=required)
                 account.problems[event.problem or ""] += 1
-            if event.outcome == "routed":
+            if event.outcome == ROUTED:
                 self._serve(event, listed, expected, decided_ms, settled)
 
     def _explain(self, event: Decided, account: EventTypeAccount) -> None:
@@ -154,20 +168,32 @@ class Books:
         for verdict in event.verdicts:
             name = verdict.agreement
             mentions[name] += 1
-            agreement = self.agreements[name]
-            agreement.outcomes[verdict.outcome] += 1
-            consumer = expected.get(name, "")
-            if verdict.outcome == "delivered":
-                held = self._is_held(names.inbox_topic(consumer), verdict.partition, decided_ms)
-                agreement.delivered.name(verdict.receipt, event.place, required=settled and held)
-            elif verdict.outcome == "dead":
-                held = self._is_held(names.dead_topic(consumer), 0, decided_ms)
-                agreement.dead.name(event.place, event.place, required=settled and held)
-                agreement.problems[verdict.problem or ""] += 1
+            self._enter(event, verdict, expected.get(name, ""), decided_ms, settled)
         for name in listed:
             self.agreements[name].routed += 1
             if mentions[name] != 1:
                 self.agreements[name].contradictory.append(event.place)
+
+    def _catch_up(self, event: Decided, expected: Mapping[str, str], decided_ms: int, settled: bool) -> None:
+        """What had waited was decided."""
+        for verdict in event.verdicts:
+            agreement = self.agreements[verdict.agreement]
+            agreement.outcomes["waiting"] -= 1
+            agreement.waiting.find(event.place, event.place)
+            self._enter(event, verdict, expected.get(verdict.agreement, ""), decided_ms, settled)
+
+    def _enter(self, event: Decided, verdict: Verdict, consumer: str, decided_ms: int, settled: bool) -> None:
+        agreement = self.agreements[verdict.agreement]
+        agreement.outcomes[verdict.outcome] += 1
+        if verdict.outcome == "delivered":
+            held = self._is_held(names.inbox_topic(consumer), verdict.partition, decided_ms)
+            agreement.delivered.name(verdict.receipt, event.place, required=settled and held)
+        elif verdict.outcome == "dead":
+            held = self._is_held(names.dead_topic(consumer), 0, decided_ms)
+            agreement.dead.name(event.place, event.place, required=settled and held)
+            agreement.problems[verdict.problem or ""] += 1
+        elif verdict.outcome == "waiting":
+            agreement.waiting.name(event.place, event.place, required=False)
 
     def _is_held(self, topic: str, partition: int, decided_ms: int) -> bool:
         """Whether what was decided then must still be there."""
@@ -241,6 +267,7 @@ class Books:
             )
             yield Difference(name, "events dead, but without a dead letter", account.dead.missing)
             yield Difference(name, "dead letters without a decision, or there twice", account.dead.unexplained)
+            yield Difference(name, "events decided at last that had not waited, or twice", account.waiting.unexplained)
             yield Difference(name, "routed events with no decision or several", account.contradictory)
 
 

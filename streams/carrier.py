@@ -16,7 +16,7 @@ from schemas.conditions import ConditionFailed
 from schemas.model import Standing
 from schemas.rules import CannotRelease
 from schemas.span_walk import DECLINES, Found
-from schemas.wire.errors import MalformedEvent
+from schemas.wire.errors import MalformedEvent, Problem
 from schemas.wire.varint import read_varint, zigzag
 from streams import audit, dead_letters
 from streams.crashes import Crashed, problem_of
@@ -41,6 +41,7 @@ class OutOfTheOrdinary(Exception):
     """The reference path decides."""
 
 
+_DELETED: Final = Problem("", "deleted", "retention deleted the event before it could be given")
 _ODD_EVENT: Final = (OutOfTheOrdinary, *DECLINES)
 # What a plan raises where the reference path must say more: values out of the ordinary, or why something fails.
 _ODD_RELEASE: Final = (OutOfTheOrdinary, CannotRelease, ConditionFailed, IndexError, UnicodeDecodeError)
@@ -52,6 +53,7 @@ class _Terms(NamedTuple):
     agreement: AgreementPlan
     number: int  # among the agreements on the event type
     waiting: bytes | None  # the decision, if the agreement is set aside
+    waits: list[int]  # the offsets of events that wait for it
     require: Sequence[Check]
     deliver: Deliver
     inbox: Sequence[list[bytes]]  # the records to write, by partition
@@ -91,6 +93,7 @@ class Carrier:
         self._salts_out = salts(seed, SALTS_OUT, plan.topic, partition)
         self._salt_out = next(self._salts_out)  # of the next delivery
         self._standings = plan.standings(at)
+        self.waiting: dict[str, list[int]] = {}  # offsets, by agreement that is set aside
         self._rows: dict[Reading, list[_Row]] = {}
         self._filtered: dict[int, bytes] = {0: audit.NOTHING_FILTERED}
         self.decided = audit.PartitionDecisions(
@@ -255,8 +258,9 @@ class Carrier:
                     if when is not None and not when(found, attributes):
                         bits |= bit
                         continue
-                    agreement, number, waiting, require, deliver, inbox, delivered = terms
+                    agreement, number, waiting, waits, require, deliver, inbox, delivered = terms
                     if waiting is not None:
+                        waits.append(offset)
                         made.append(waiting)
                         count += 1
                         continue
@@ -315,6 +319,7 @@ class Carrier:
                 agreement,
                 index,
                 None if reason is None else audit.undelivered(index, "waiting", reason),
+                self._waits(agreement),
                 () if spans is None else spans.require,
                 _undelivered if spans is None else spans.deliver,
                 [self._outputs[agreement.inbox, number] for number in partitions],
@@ -323,11 +328,34 @@ class Carrier:
             rows.append((1 << index, _unplanned if spans is None else spans.when, terms))
         return rows
 
+    def _waits(self, plan: AgreementPlan) -> list[int]:
+        return self.waiting.setdefault(plan.agreement.agreement, [])
+
     def _remember(self, bits: int) -> bytes:
         if len(self._filtered) > _MOST_FILTERED:
             self._filtered.clear()
         found = self._filtered[bits] = audit.filtered(bits, len(self._plan.agreements))
         return found
+
+    def catch_up(self, offset: int, record: InputRecord | None, index: int, asked: str) -> None:
+        """Decide an event that has been decided before, for one agreement that it waits for.
+
+        ``record`` is None if retention has deleted the event; ``asked`` says what this is done for.
+        """
+        plan = self._plan.agreements[index]
+        decision: bytes | None
+        if record is None:
+            record = InputRecord(*self._place, offset, 0, None, None, [])
+            decision = self._bury(plan, index, record, Dead(Stage.EVENT, (_DELETED,)))
+        else:
+            decision = self._serve_in_full(plan, index, record)
+        payload_in = commitment_to(next(self._salts_in), content(record.key, record.value, record.headers))
+        bits = 1 << index if decision is None else 0
+        filtered = audit.filtered(bits, len(self._plan.agreements))
+        made = audit.array([] if decision is None else [decision])
+        head = zigzag(offset), zigzag(record.timestamp_ms), audit.CAUGHT_UP, payload_in
+        self.decided.offsets.append(offset)
+        self.decided.entries.append(join((*head, audit.problem(asked), filtered, made)))
 
     # The reference path.
 
@@ -369,20 +397,26 @@ class Carrier:
         """
         try:
             decision = plan.decide(self._plan.read(record) if event is None else event)
+        except MalformedEvent as error:
+            decision = Dead(Stage.EVENT, error.problems)
         except Exception as error:  # noqa: BLE001  as above
             decision = Dead(Stage.CRASH, (problem_of(error),))
         if isinstance(decision, Filtered):
             return None
         if (reason := self._aside.get(plan.agreement.agreement)) is not None:
+            self._waits(plan).append(record.offset)
             return audit.undelivered(index, "waiting", reason)
         if isinstance(decision, Dead):
-            self._write(dead_letters.dead_letter(record, plan, decision, catalogue=self._catalogue, at=self._at))
-            return audit.undelivered(index, "dead", decision.reason)
+            return self._bury(plan, index, record, decision)
         salt, self._salt_out = self._salt_out, next(self._salts_out)
         headers = [*decision.headers, (names.HEADER_SALT, salt)]
         made = commitment(salt, decision.key, headers, decision.value)
         self._write(OutputRecord(plan.inbox, decision.partition, decision.key, decision.value, headers))
         return audit.delivered(index, decision.partition) + made + audit.NO_PROBLEM
+
+    def _bury(self, plan: AgreementPlan, index: int, record: InputRecord, dead: Dead) -> bytes:
+        self._write(dead_letters.dead_letter(record, plan, dead, catalogue=self._catalogue, at=self._at))
+        return audit.undelivered(index, "dead", dead.reason)
 
     def _write(self, output: OutputRecord) -> None:
         self._outputs[output.topic, output.partition].append(content(output.key, output.value, output.headers))

@@ -33,6 +33,7 @@ class Stage(enum.StrEnum):
     WHEN = "when"
     REQUIRE = "require"
     RELEASE = "release"
+    EVENT = "event"  # it was well-formed when it was published, and is not so by now
     CRASH = "crash"  # not a rule's word: the code failed
 
 
@@ -282,6 +283,14 @@ class Plans:
         self.by_topic: Mapping[str, EventTypePlan] = {
             published.topic: EventTypePlan(snapshot, published, keys) for published in snapshot.event_types.values()
         }
+
+    def in_force(self, slot: tuple[str, str, int], at: dt.datetime) -> bool:
+        """Whether an agreement (name, input topic, partition) is in the catalogue and in force at ``at``."""
+        event_type = self.by_topic.get(slot[1])
+        return event_type is not None and any(
+            plan.agreement.agreement == slot[0] and plan.agreement.standing(at) is Standing.IN_FORCE
+            for plan in event_type.agreements
+        )
 
     def partitions(self) -> list[tuple[str, int]]:
         """Every input partition, by topic and number."""

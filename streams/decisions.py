@@ -11,7 +11,8 @@ from streams import audit, evidence
 from streams.records import InputRecord
 
 IN_FORCE: Final = Standing.IN_FORCE.value
-OUTCOMES: Final = ("routed", "duplicate", "quarantined")
+ROUTED: Final = "routed"
+CAUGHT_UP: Final = "caught_up"  # routed before, decided again for the agreements that are mentioned
 
 
 class Place(NamedTuple):
@@ -45,7 +46,7 @@ class Decided:
     place: Place
     event_type: str
     published_ms: int  # the broker's time
-    outcome: str  # one of OUTCOMES
+    outcome: str  # routed, duplicate, quarantined; or caught_up
     problem: str | None
     verdicts: tuple[Verdict, ...]
 
@@ -61,9 +62,9 @@ def decided_in(part: Mapping[str, Any]) -> Iterator[Decided]:
     idle = tuple(Verdict(name, standing) for name, standing in agreements if standing != IN_FORCE)
     for event in part["events"]:
         verdicts: tuple[Verdict, ...] = ()
-        if event["outcome"] == "routed":
+        if event["outcome"] in (ROUTED, CAUGHT_UP):
             verdicts = (
-                *idle,
+                *(idle if event["outcome"] == ROUTED else ()),
                 *(Verdict(agreements[index][0], "filtered") for index in audit.members(event["filtered"])),
                 *(_verdict(agreements[one["agreement"]][0], one) for one in event["decisions"]),
             )

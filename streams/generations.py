@@ -15,8 +15,8 @@ from lintas import names
 from lintas.credentials import aiokafka_options
 from lintas.errors import BusUnavailable
 from lintas.settings import Settings
-from schemas.generations import append
 from schemas.lane_plans import LanePlan, LanePlans
+from schemas.topic_writer import append
 from streams.producer import OnceProducer
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ async def finish(settings: Settings, plans: LanePlans, principal: str = names.AD
     replaced = plans.before(plan)
     if replaced is not None:
         await fence(settings, replaced, principal)
-    await asyncio.to_thread(append, settings, plan.opening(), principal)
+    await asyncio.to_thread(append, settings, names.LANES_PLANS, plan.opening(), principal=principal)
     log.info("lanes: generation %d with %d lanes is open", plan.generation, plan.lanes)
 
 

@@ -26,14 +26,16 @@ from lintas import names
 from lintas.errors import LaneStopped
 from lintas.settings import Settings
 from schemas.desired import AUDIT_PARTITIONS
+from streams import waiting
 from streams.audit import AuditWriter, Decided
+from streams.backlog import Backlog
 from streams.batch import Batch, Partition, SetAside, Slot
 from streams.decide import Plans
 from streams.positions import committed_positions, fill_windows, stop_quietly
 from streams.producer import BATCH_BYTES, AnswerLost, OnceProducer, Refused
 from streams.raw_fetch import start_raw
 from streams.record_format import RawBatch, content, filled_batches
-from streams.status import LaneReport, aside_record, now, read_status
+from streams.status import LaneReport, aside_record, now, read_status, resume_record
 from streams.window import DuplicateWindow
 
 log = logging.getLogger(__name__)
@@ -41,6 +43,7 @@ log = logging.getLogger(__name__)
 YIELD_EVERY: Final = 500  # events decided between two chances for heartbeats
 FETCH_BYTES: Final = 4 * 1024 * 1024  # of one partition at once
 TAKE_ALONG_SECONDS: Final = 0.02
+CATCH_UP_EVENTS: Final = 2_000  # at once, so that live events do not wait long
 DECIDED_BYTES: Final = 8 * 1024 * 1024  # of events in one transaction, so that many large ones need no more memory
 STOP_SECONDS: Final = 10.0
 BACKOFF_SECONDS: Final = 0.05
@@ -86,6 +89,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
         self._positions: dict[Partition, int] = {}
         self._committed_at: dict[Partition, float] = {}
         self._aside: dict[Slot, SetAside] = {}
+        self._backlog: Backlog | None = None
         self._waiting: collections.deque[tuple[Partition, RawBatch]] = collections.deque()  # read, not yet decided
 
     @property
@@ -144,6 +148,9 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
     async def _let_go(self) -> None:
         producer, self._producer = self._producer, None
         consumer, self._consumer = self._consumer, None
+        backlog, self._backlog = self._backlog, None
+        if backlog is not None:
+            await backlog.stop()
         if producer is not None:
             await producer.discard()
         if consumer is not None:
@@ -174,6 +181,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
             fetch_max_bytes=4 * FETCH_BYTES,
         )
         await start_raw(self._consumer)
+        self._backlog = Backlog(self._duties.options, f"{self._duties.worker}-lane-{self.number}-backlog")
         self._waiting.clear()
         self._windows.clear()
         self._positions.clear()
@@ -240,7 +248,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
         )
         await self._transact_status([report.as_record()])
 
-    async def _transact_status(self, records: Iterable[tuple[bytes, bytes]]) -> None:
+    async def _transact_status(self, records: Iterable[tuple[bytes, bytes | None]]) -> None:
         batches = filled_batches([content(key, value, []) for key, value in records], BATCH_BYTES)
         status = TopicPartition(names.LANES_STATUS, 0)
         await self._require_producer().transact({status: batches}, {}, names.LANES_OFFSETS_GROUP)
@@ -248,6 +256,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
     # Running: read, decide, commit.
 
     async def _run(self) -> None:
+        catching_up = False
         while (consumer := self._consumer) is not None and not self._closing.is_set():
             plans = self._duties.plans()
             if self._plans is not plans:
@@ -255,10 +264,11 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
             if not self._positions:
                 await self._pause(self._settings.batch_wait_seconds)
                 continue
-            if self._waiting or await self._read_on(consumer, self._settings.batch_wait_seconds):
+            if self._waiting or await self._read_on(consumer, 0 if catching_up else self._settings.batch_wait_seconds):
                 await self._carry(plans, consumer)
             if self._consumer is consumer:  # else an agreement was set aside, for which the lane was let go
                 await self._recommit_idle()
+                catching_up = bool(self._aside) and await self._catch_up(plans)
 
     async def _read_on(self, consumer: AIOKafkaConsumer, seconds: float) -> bool:
         """Take what has been fetched, or what comes in so many seconds; whether there is anything."""
@@ -281,7 +291,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
         if not batch.events:
             return
         try:
-            await self._commit(plans, batch)
+            await self._commit(plans, batch, batch.next_offsets)
         except Refused as refused:
             await self._set_aside(batch, refused)
             return
@@ -305,7 +315,45 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
                 self._waiting.popleft()
             await asyncio.sleep(0)
 
-    async def _commit(self, plans: Plans, batch: Batch) -> None:
+    async def _catch_up(self, plans: Plans) -> bool:
+        """Give an agreement that an operator resumed some of what waits for it; whether there may be more.
+
+        Between two live batches and by the lane's own producer: whoever owns the lane owns this, and once nothing waits
+        any more the next live batch is the first that delivers (docs/decisions/0010).
+        """
+        assert self._backlog is not None, "the lane is owned"
+        slot = await self._backlog.resumed(self._aside)
+        if slot is None or not plans.in_force(slot, now()):
+            return False
+        why = self._aside[slot]
+        owed = await self._backlog.next(slot, why, min(CATCH_UP_EVENTS, self._settings.batch_events))
+        if not owed.events and not owed.all_of_it:
+            return False
+        batch = Batch(plans, self._windows, {}, at=now())
+        async with self._duties.turn:
+            batch.catch_up(slot, owed.events)
+        left = None if owed.all_of_it else dataclasses.replace(why, from_offset=owed.events[-1][0] + 1)
+        status = [aside_record(slot, left)] + ([resume_record(slot, None)] if left is None else [])
+        try:
+            await self._commit(plans, batch, {}, status)
+        except Refused as refused:
+            await self._set_aside(batch, refused, again=slot)
+            return False
+        if left is not None:
+            self._aside[slot] = left
+            return True
+        del self._aside[slot]
+        self._backlog.forget(slot)
+        log.info("%s: nothing waits for agreement %s of %s [%d] any more", self.label, *slot)
+        return False
+
+    async def _commit(
+        self,
+        plans: Plans,
+        batch: Batch,
+        positions: Mapping[Partition, int],
+        status: Iterable[tuple[bytes, bytes | None]] = (),
+    ) -> None:
         place = self.number % AUDIT_PARTITIONS
         key = f"lane-{self.number}".encode()
         decided = Decided(batch.id, self._duties.generation, self.number, self._duties.worker, plans.digest, batch.at)
@@ -314,19 +362,26 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
         contents = {
             **batch.outputs,
             (names.AUDIT_DECISIONS, place): [content(key, value, []) for value in audit],
-            (names.AUDIT_SALTS, place): [content(batch.id.encode(), seed, [])],
+            (names.AUDIT_SALTS, place): [content(batch.id.encode(), seed, [])] if audit else [],
+            (names.LANES_STATUS, 0): [content(key, value, []) for key, value in status],
         }
+        for slot, offsets in batch.waiting().items():
+            record = content(waiting.key_of(slot), waiting.as_value(offsets), [])
+            contents.setdefault(waiting.place_of(slot), []).append(record)
         await self._require_producer().transact(
             {TopicPartition(*to): filled_batches(records, BATCH_BYTES) for to, records in contents.items() if records},
             {
                 TopicPartition(*partition): OffsetAndMetadata(offset, self._windows[partition].metadata(offset))
-                for partition, offset in batch.next_offsets.items()
+                for partition, offset in positions.items()
             },
             names.LANES_OFFSETS_GROUP,
         )
 
-    async def _set_aside(self, batch: Batch, refused: Refused) -> None:
-        """A consumer's topics do not take its events: its events wait from here, everybody else goes on."""
+    async def _set_aside(self, batch: Batch, refused: Refused, *, again: Slot | None = None) -> None:
+        """A consumer's topics do not take its events: its events wait from here, everybody else goes on.
+
+        ``again``: it had been set aside before, and was being given what waits for it.
+        """
         records = []
         sources_of = batch.sources()
         for (topic, number), reason in refused.reasons.items():
@@ -340,11 +395,12 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
                     reason=f"{topic} refuses records of the bus itself: {reason}",
                     remedy="see the broker's log; `lintas catalogue apply` creates topics that are missing.",
                 )
-            for slot in slots - set(self._aside):
+            for slot in slots - (set(self._aside) - {again}):
                 why = SetAside(
                     batch.first_offsets[slot[1:]],
                     f"{topic}: {reason}",
                     batch.at.isoformat(timespec="milliseconds"),
+                    self._aside[slot].waiting_since if slot in self._aside else "",
                 )
                 records.append(aside_record(slot, why))
                 log.error(

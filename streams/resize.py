@@ -8,15 +8,17 @@ import asyncio
 import dataclasses
 from collections.abc import Callable
 
+from lintas import names
 from lintas.errors import ResizeOvertaken
 from lintas.settings import Settings
 from schemas.cluster import Cluster
 from schemas.desired import control_topic
-from schemas.generations import append, now, read_plans
+from schemas.generations import now, read_plans
 from schemas.lane_plans import LanePlan
 from schemas.lane_reports import wait_for_generation
 from schemas.provision import ensure_bus
 from schemas.publication import read_log
+from schemas.topic_writer import append
 from streams.generations import finish
 
 Progress = Callable[[str], None]
@@ -79,7 +81,7 @@ def _replace(settings: Settings, old: LanePlan, lanes: int, author: str, progres
     plan = LanePlan(old.generation + 1, lanes, author, now())
     progress(f"planning generation {plan.generation}")
     Cluster(settings).create_topics([control_topic(settings, plan.generation, lanes)])
-    append(settings, plan.as_record())
+    append(settings, names.LANES_PLANS, plan.as_record())
     plans = read_plans(settings)
     if not plans.won(plan):
         winner = plans.latest

@@ -1,6 +1,7 @@
 """What lanes report on the compacted topic ``lintas.lanes.status``: which catalogue they run, whom they set aside.
 
-Written inside the lanes' transactions, so a fenced lane reports nothing; read whole, since it stays small.
+Written inside the lanes' transactions, so a fenced lane reports nothing; read whole, since it stays small. Operators
+write one thing: that an agreement is to be given what waits for it (``resume``).
 """
 
 import asyncio
@@ -20,6 +21,7 @@ READ_DEADLINE_SECONDS = 30.0
 FETCH_WAIT_MS = 50  # where there is nothing to read
 _LANE = "lane/"
 _ASIDE = "aside/"
+_RESUME = "resume/"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,20 +46,22 @@ class LanesStatus:
 
     lanes: Mapping[int, LaneReport]
     aside: Mapping[Slot, SetAside]
+    resumed: Mapping[Slot, str]  # since when it was set aside: it counts for that time only
 
     @classmethod
     def from_records(cls, records: Mapping[bytes, bytes]) -> Self:
         """Read the latest value of every key."""
-        lanes, aside = {}, {}
+        lanes, aside, resumed = {}, {}, {}
         for key, value in records.items():
             text = key.decode()
             if text.startswith(_LANE):
                 report = LaneReport(**json.loads(value))
                 lanes[report.lane] = report
             elif text.startswith(_ASIDE):
-                agreement, topic, partition = text.removeprefix(_ASIDE).split("/")
-                aside[agreement, topic, int(partition)] = SetAside(**json.loads(value))
-        return cls(lanes, aside)
+                aside[_slot(text)] = SetAside(**json.loads(value))
+            elif text.startswith(_RESUME):
+                resumed[_slot(text)] = json.loads(value)["since"]
+        return cls(lanes, aside, resumed)
 
     def aside_in(self, partitions: Iterable[Partition]) -> dict[Slot, SetAside]:
         """The agreements set aside in some input partitions."""
@@ -65,10 +69,25 @@ class LanesStatus:
         return {slot: why for slot, why in self.aside.items() if slot[1:] in wanted}
 
 
-def aside_record(slot: Slot, why: SetAside) -> tuple[bytes, bytes]:
-    """Key and value on the status topic of an agreement that is set aside."""
+def aside_record(slot: Slot, why: SetAside | None) -> tuple[bytes, bytes | None]:
+    """Key and value on the status topic of an agreement that is set aside; None: it is no more."""
+    return _key(_ASIDE, slot), None if why is None else json.dumps(why.as_json()).encode()
+
+
+def resume_record(slot: Slot, why: SetAside | None, author: str = "") -> tuple[bytes, bytes | None]:
+    """Key and value by which an operator asks that an agreement is given what waits for it; None: it has been."""
+    asked = None if why is None else {"since": why.since, "author": author, "at": now().isoformat()}
+    return _key(_RESUME, slot), None if asked is None else json.dumps(asked).encode()
+
+
+def _key(kind: str, slot: Slot) -> bytes:
     agreement, topic, partition = slot
-    return f"{_ASIDE}{agreement}/{topic}/{partition}".encode(), json.dumps(why.as_json()).encode()
+    return f"{kind}{agreement}/{topic}/{partition}".encode()
+
+
+def _slot(key: str) -> Slot:
+    _, agreement, topic, partition = key.split("/")
+    return agreement, topic, int(partition)
 
 
 def now() -> dt.datetime:

@@ -1,9 +1,12 @@
-"""``lintas agreement list | show | test``: who receives what of which event, and whether it does."""
+"""``lintas agreement list | show | test | resume``: who receives what of which event, and whether it does."""
 
+import getpass
+import socket
 from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
 
 from lintas.cli.agreement_cases import CaseRunner
 from lintas.cli.catalogue import EXAMPLE_DEPLOYMENT, folder_argument
@@ -16,6 +19,8 @@ from lintas.cli.catalogue_folder import (
     standing_today,
 )
 from lintas.cli.output import output_option, print_json, print_table
+from lintas.errors import NoCatalogue
+from lintas.settings import Settings
 from schemas.cases import load_cases
 from schemas.envelope_release import rule_for
 from schemas.model import ENVELOPE_ATTRIBUTES, Agreement, EventType, as_json
@@ -26,7 +31,7 @@ from schemas.rules import ReleaseRule
 
 @click.group()
 def agreement() -> None:
-    """Look at the agreements of a catalogue folder, and test them by their cases."""
+    """Look at the agreements of a catalogue folder, test them by their cases; resume one that was set aside."""
 
 
 @agreement.command("list")
@@ -121,6 +126,48 @@ def test(ctx: click.Context, *, agreement_id: str | None, directory: Path | None
     else:
         _print_results(results)
     ctx.exit(1 if any(row["failures"] or not row["cases"] for row in results) else 0)
+
+
+@agreement.command()
+@click.argument("agreement_id", metavar="ID")
+@click.option("--wait/--no-wait", default=True, show_default=True, help="return when nothing waits any more")
+@click.option("--timeout", type=click.FloatRange(min=0), default=300.0, show_default=True, help="seconds to wait")
+@click.option("--author", default=None, help="who answers for it  [default: user@host]")
+@output_option
+def resume(*, agreement_id: str, wait: bool, timeout: float, author: str | None, output: str) -> None:
+    """Give an agreement that was set aside what waits for it, in order and exactly once; then it goes on live.
+
+    An agreement is set aside when its consumer's topics refuse records (`lintas lanes show` tells which and why); mend
+    that first. Events are decided under the agreement in force now: one that is suspended or expired goes on waiting.
+    Interrupted, or called twice, the lanes go on with it all the same. Other consumers are not touched.
+    """
+    from schemas.publication import read_current
+    from streams.resume import resume as give
+
+    current = read_current(Settings())
+    if current is None:
+        raise NoCatalogue
+    require_name("agreement", agreement_id, current[1].agreements, "lintas lanes show")
+    with Console(stderr=True).status(f"resuming {agreement_id}") as status:
+        resumed = give(
+            Settings(),
+            agreement_id,
+            author=author or f"{getpass.getuser()}@{socket.gethostname()}",
+            wait_seconds=timeout if wait else None,
+            progress=lambda left: status.update(f"resuming {agreement_id}: {len(left)} input partition(s) to go"),
+        )
+    if output == "json":
+        print_json(
+            [
+                {"agreement": agreement_id, "topic": topic, "partition": partition, **why.as_json()}
+                for (_, topic, partition), why in sorted(resumed.items())
+            ]
+        )
+    elif not resumed:
+        click.echo(f"{agreement_id} is not set aside anywhere")
+    else:
+        done = "has everything that waited, and goes on live" if wait else "is to be given what waits for it"
+        click.echo(f"{agreement_id} {done}: {len(resumed)} input partition(s)")
 
 
 def _print_results(results: list[dict[str, Any]]) -> None:

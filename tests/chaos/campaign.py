@@ -149,6 +149,7 @@ class Campaign:
                 unacknowledged = await self._published()
             with self._timed("draining"):
                 await self._drain(violations)
+                await self._deployment.recover_all()
                 codes = await self._crew.end()
             for operator in self._operators:
                 if operator.done():

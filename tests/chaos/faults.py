@@ -199,6 +199,12 @@ async def refuse_inbox(scene: Scene, _: random.Random) -> bool:
     return True
 
 
+async def accept_again(scene: Scene, _: random.Random) -> bool:
+    """An inbox that took no records takes them again, and its consumer is given what waits for it."""
+    async with scene.registry_away:
+        return await scene.deployment.recover()
+
+
 async def resize_lanes(scene: Scene, rng: random.Random) -> bool:
     await scene.deployment.resize(rng.choice([count for count in LANES if count != scene.deployment.lanes]))
     return True
@@ -222,6 +228,7 @@ KINDS: Final[Mapping[str, tuple[int, Fault]]] = {
     "registry killed": (8, kill_registry),
     "catalogue changed": (14, change_catalogue),
     "inbox refuses": (4, refuse_inbox),
+    "inbox takes records again": (4, accept_again),
     "lanes resized": (9, resize_lanes),
 }
 

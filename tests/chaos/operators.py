@@ -16,7 +16,8 @@ from lintas.settings import Settings
 ATTEMPTS = 8
 RETRY_SECONDS = 2.0
 LOOK_SECONDS = 5.0
-TINY_BYTES = 100
+TINY_BYTES, USUAL_BYTES = 100, 2_097_152
+RESUME_SECONDS = 120
 ALARM = b"has stopped: the committed position of"
 
 
@@ -35,6 +36,7 @@ class Deployment:
         self._lock = asyncio.Lock()
         self._suspended = False
         self._refusing = 0
+        self._recovered: set[int] = set()
         self.restored = 0
         self.lanes = lanes
         self.generation = 1
@@ -47,12 +49,32 @@ class Deployment:
             folder = self._cluster.folder / f"catalogue-{self._suspended}-{self._refusing}"
             catalogue(folder, suspended=self._suspended, refusing=self._refusing)
             await self._lintas("catalogue", "apply", str(folder))
-            for number in range(self._refusing):  # applying has mended them
-                await asyncio.to_thread(self._let_refuse, names.inbox_topic(f"b.refusing-{number}"))
+            for number in set(range(self._refusing)) - self._recovered:  # applying has mended them
+                await asyncio.to_thread(self._limit, number, TINY_BYTES)
 
-    def _let_refuse(self, topic: str) -> None:
-        tiny = f"max.message.bytes={TINY_BYTES}"
-        change = ["--alter", "--entity-type", "topics", "--entity-name", topic, "--add-config", tiny]
+    async def recover(self) -> bool:
+        """Let an inbox that refuses records take them again, and resume its agreement; whether there was one."""
+        async with self._lock:
+            number = min(set(range(self._refusing)) - self._recovered, default=None)
+            if number is None:
+                return False
+            self._recovered.add(number)
+            await asyncio.to_thread(self._limit, number, USUAL_BYTES)
+            await self._lintas("agreement", "resume", f"refusing-{number}", "--no-wait")
+        return True
+
+    async def recover_all(self) -> None:
+        """Let every inbox take records, and see every agreement get what waits for it."""
+        while await self.recover():
+            pass
+        async with self._lock:
+            for number in range(self._refusing):
+                await self._lintas("agreement", "resume", f"refusing-{number}", "--timeout", str(RESUME_SECONDS))
+
+    def _limit(self, number: int, size: int) -> None:
+        """Let the inbox of a refusing consumer take record batches of so many bytes."""
+        entity = ["--entity-type", "topics", "--entity-name", names.inbox_topic(f"b.refusing-{number}")]
+        change = ["--alter", *entity, "--add-config", f"max.message.bytes={size}"]
         self._cluster.tool("kafka.admin.ConfigCommand", *change, principal=names.ADMIN)
 
     async def resize(self, lanes: int) -> None:

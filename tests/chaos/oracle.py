@@ -116,11 +116,12 @@ class _Published:
 
 
 class _Delivered:
-    """What one agreement delivered, by number: how often by the audit, how often in the inbox."""
+    """What one agreement delivered, by number: how often by the audit, how often in the inbox; what waits for it."""
 
     def __init__(self, size: int) -> None:
         self.by_audit = bytearray(size)
         self.in_inbox = bytearray(size)
+        self.waiting: set[int] = set()
         self.last = array("q", [-1]) * KEYS
 
 
@@ -144,6 +145,7 @@ class Oracle:
         self._audited: defaultdict[str, Tally] = defaultdict(Tally)
         self._received: defaultdict[str, Tally] = defaultdict(Tally)
         self._parts: dict[str, set[int]] = {}
+        self._caught_up: list[tuple[decisions.Decided, int, str]] = []
         self._schema = fastavro.parse_schema(dict(AUDIT_SCHEMA))
 
     def publish(self, record: Read) -> None:
@@ -201,22 +203,42 @@ class Oracle:
         if published is None or offset >= len(published.numbers):
             self.violations.add("decided and never published", where)
             return
+        number = published.numbers[offset]
+        self.counted[decided.outcome] += 1
+        if decided.outcome == decisions.CAUGHT_UP:
+            if all(number in self._of(verdict.agreement).waiting for verdict in decided.verdicts):
+                self._catch_up(decided, number, where)
+            else:  # audit records of different lanes are read in any order
+                self._caught_up.append((decided, number, where))
+            return
         if _count(published.audited, offset) > 1:
             self.violations.add("decided twice", where)
         if OUTCOMES[decided.outcome] != published.expected[offset]:
             self.violations.add("wrong outcome", f"{decided.outcome} {where}")
         if decided.outcome == "quarantined":
             self._letters["quarantined"][0][decided.place] += 1
-        number = published.numbers[offset]
-        self.counted[decided.outcome] += 1
+        self._serve(decided, number, where)
+
+    def _serve(self, decided: decisions.Decided, number: int, where: str) -> None:
         for verdict in decided.verdicts:
             self.counted[verdict.outcome] += 1
             self._check_verdict(verdict, number, where)
+            if verdict.outcome == "waiting":
+                self._of(verdict.agreement).waiting.add(number)
             if verdict.outcome == "delivered":
                 _count(self._of(verdict.agreement).by_audit, number)
                 self._audited[verdict.agreement].add(verdict.receipt)
             elif verdict.outcome == "dead":
                 self._letters["dead"][0][decided.place] += 1
+
+    def _catch_up(self, decided: decisions.Decided, number: int, where: str) -> None:
+        """Something that had waited was decided."""
+        for verdict in decided.verdicts:
+            waiting = self._of(verdict.agreement).waiting
+            if number not in waiting:
+                self.violations.add("decided at last, and had not waited", f"{verdict.agreement} {number} {where}")
+            waiting.discard(number)
+        self._serve(decided, number, where)
 
     def _check_verdict(self, verdict: decisions.Verdict, number: int, where: str) -> None:
         wanted = "delivered"
@@ -269,6 +291,8 @@ class Oracle:
 
     def judge(self) -> Violations:
         """What is wrong, once everything has been entered."""
+        for caught_up in self._caught_up:
+            self._catch_up(*caught_up)
         for (topic, partition), published in self._published.items():
             for offset, audited in enumerate(published.audited):
                 if not audited:
@@ -287,6 +311,8 @@ class Oracle:
         return self.violations
 
     def _judge_agreement(self, agreement: str, delivered: _Delivered) -> None:
+        for number in delivered.waiting:
+            self.violations.add("missing: waits to the end", f"{agreement} {number}")
         if delivered.by_audit != delivered.in_inbox:
             for number, (audited, received) in enumerate(zip(delivered.by_audit, delivered.in_inbox, strict=True)):
                 if audited > received:

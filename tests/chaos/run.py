@@ -33,7 +33,8 @@ def report(terms: Terms, outcome: Outcome) -> Iterator[str]:
         yield f"  {kind:<30}{happened:>6}" + (f"  ({in_vain} in vain)" if in_vain else "")
     for what in ("published", "routed", "duplicate", "quarantined", "deliveries", "dead", "filtered", "suspended"):
         yield f"  {what:<30}{outcome.counted[what]:>12,}"
-    yield f"  {'waiting (inbox refuses)':<30}{outcome.counted['waiting']:>12,}"
+    yield f"  {'waiting, for a time':<30}{outcome.counted['waiting']:>12,}"
+    yield f"  {'given at last':<30}{outcome.counted['caught_up']:>12,}"
     yield f"  {'audit records':<30}{outcome.counted['audit records']:>12,}"
     yield f"events without acknowledgement: {outcome.unacknowledged}"
     yield f"`lintas lanes restore` was called for, after outages in which brokers forgot positions: {outcome.restored}"

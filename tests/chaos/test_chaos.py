@@ -31,7 +31,17 @@ def test_the_round_saw_every_kind_of_fault_and_every_fate_of_events(outcome: Out
     in_vain = outcome.injected.in_vain
     assert set(outcome.injected.happened) | set(in_vain) == set(KINDS)
     assert outcome.injected.happened.total() >= TERMS.faults / 2, in_vain
-    for fate in ("routed", "duplicate", "quarantined", "deliveries", "dead", "filtered", "suspended", "waiting"):
+    for fate in (
+        "routed",
+        "duplicate",
+        "quarantined",
+        "deliveries",
+        "dead",
+        "filtered",
+        "suspended",
+        "waiting",
+        "caught_up",
+    ):
         assert outcome.counted[fate], fate
 
 

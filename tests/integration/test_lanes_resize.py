@@ -23,10 +23,11 @@ from lintas.credentials import aiokafka_options, confluent_options
 from lintas.errors import LanePlansBroken, ResizeBehind, ResizeOvertaken
 from lintas.settings import Settings
 from schemas.cluster import Cluster
-from schemas.generations import append, latest_plan, now, read_plans
+from schemas.generations import latest_plan, now, read_plans
 from schemas.lane_plans import LanePlan
 from schemas.provision import ensure_bus
 from schemas.pseudonyms import PseudonymKeys
+from schemas.topic_writer import append
 from streams.decide import Plans
 from streams.lane import Lane, LaneDuties
 from streams.plan_follower import PlanFollower
@@ -311,8 +312,8 @@ def test_of_two_who_plan_at_once_one_is_told_that_the_other_won(
     other = LanePlan(latest_plan(idle).generation + 1, 12, "budi@ops", now())
 
     def append_after_the_other(settings: Settings, record: tuple[bytes, bytes]) -> None:
-        append(settings, other.as_record())
-        append(settings, record)
+        append(settings, names.LANES_PLANS, other.as_record())
+        append(settings, names.LANES_PLANS, record)
 
     monkeypatch.setattr("streams.resize.append", append_after_the_other)
     with pytest.raises(ResizeOvertaken, match="budi@ops changed the number of lanes to 12"):

@@ -1,0 +1,167 @@
+"""Reads what agreements that were set aside still have to get, for one lane, beside the events that are live."""
+
+import asyncio
+import collections
+import dataclasses
+import datetime as dt
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.structs import ConsumerRecord
+
+from streams import waiting
+from streams.batch import SetAside, Slot
+from streams.positions import stop_quietly
+from streams.records import InputRecord
+from streams.status import read_status
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 5.0
+POLL_MS: Final = 200
+EARLIER: Final = dt.timedelta(minutes=10)  # records carry the workers' clocks
+READ_SECONDS: Final = 15.0
+
+
+@dataclasses.dataclass(slots=True)
+class _Course:
+    """How far a slot's waiting offsets have been read."""
+
+    wanted: collections.deque[int]
+    position: int  # on the topic of waiting offsets
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Owed:
+    """Some events that a slot has to get, in their order, and what was found of each: None if it was deleted."""
+
+    events: Sequence[tuple[int, InputRecord | None]]
+    all_of_it: bool  # nothing waited behind them when this was read
+
+
+class Backlog:
+    """One lane's reader of its slots that are set aside; costs nothing as long as none is resumed."""
+
+    def __init__(self, options: Mapping[str, Any], client_id: str) -> None:
+        """``options`` are connection arguments for aiokafka."""
+        self._options = options
+        self._client_id = client_id
+        self._consumer: AIOKafkaConsumer | None = None
+        self._courses: dict[Slot, _Course] = {}
+        self._resumed: list[Slot] = []
+        self._look_at = 0.0
+
+    async def resumed(self, aside: Mapping[Slot, SetAside]) -> Slot | None:
+        """A slot that is to be given what it waits for, another one each time; asked anew now and then.
+
+        Raises:
+            KafkaError, TimeoutError: the brokers cannot be asked.
+        """
+        if time.monotonic() > self._look_at:
+            asked = (await read_status(self._options)).resumed
+            self._resumed = [slot for slot, why in aside.items() if asked.get(slot) == why.since]
+            self._look_at = time.monotonic() + LOOK_SECONDS
+        self._resumed = [slot for slot in self._resumed if slot in aside]
+        if not self._resumed:
+            return None
+        self._resumed.append(self._resumed.pop(0))
+        return self._resumed[-1]
+
+    async def next(self, slot: Slot, why: SetAside, most: int) -> Owed:
+        """The next events that wait for a slot.
+
+        Raises:
+            KafkaError, TimeoutError: the brokers cannot be asked.
+        """
+        consumer = await self._started()
+        course = self._courses.get(slot)
+        if course is None:
+            course = self._courses[slot] = _Course(collections.deque(), await self._beginning(consumer, slot, why))
+        is_whole = len(course.wanted) < most and await self._read_on(consumer, slot, course, why.from_offset, most)
+        offsets = [course.wanted.popleft() for _ in range(min(most, len(course.wanted)))]
+        found = await self._fetch(consumer, slot, offsets) if offsets else {}
+        return Owed([(offset, found.get(offset)) for offset in offsets], is_whole and not course.wanted)
+
+    def forget(self, slot: Slot) -> None:
+        """The slot waits no more, or what was read of it was not given."""
+        self._courses.pop(slot, None)
+
+    async def stop(self) -> None:
+        """Let go of the connection."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            await stop_quietly(consumer)
+
+    async def _started(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            consumer = AIOKafkaConsumer(
+                **self._options,
+                client_id=self._client_id,
+                isolation_level="read_committed",
+                auto_offset_reset="earliest",
+                enable_auto_commit=False,
+                request_timeout_ms=15_000,
+                fetch_max_wait_ms=50,
+            )
+            await consumer.start()
+            self._consumer = consumer
+        return self._consumer
+
+    async def _beginning(self, consumer: AIOKafkaConsumer, slot: Slot, why: SetAside) -> int:
+        """Where the slot's offsets begin on the topic of waiting offsets."""
+        place = TopicPartition(*waiting.place_of(slot))
+        moment_ms = int((dt.datetime.fromisoformat(why.waiting_since) - EARLIER).timestamp() * 1000)
+        found = (await consumer.offsets_for_times({place: moment_ms}))[place]
+        return int(found.offset if found is not None else (await consumer.beginning_offsets([place]))[place])
+
+    async def _read_on(
+        self, consumer: AIOKafkaConsumer, slot: Slot, course: _Course, from_offset: int, most: int
+    ) -> bool:
+        """Read waiting offsets until they are enough; whether that is all that there are."""
+        place, key = TopicPartition(*waiting.place_of(slot)), waiting.key_of(slot)
+        consumer.assign([place])
+        consumer.seek(place, course.position)
+        deadline = time.monotonic() + READ_SECONDS
+        while True:
+            read = (await consumer.getmany(place, timeout_ms=POLL_MS)).get(place, [])
+            for record in read:
+                if record.key == key:
+                    last = course.wanted[-1] if course.wanted else from_offset - 1
+                    course.wanted.extend(offset for offset in waiting.from_value(record.value) if offset > last)
+            course.position = await consumer.position(place)
+            end = consumer.highwater(place)
+            if end is not None and course.position >= end:
+                return True
+            if len(course.wanted) >= most or (not read and time.monotonic() > deadline):
+                return False
+
+    async def _fetch(self, consumer: AIOKafkaConsumer, slot: Slot, offsets: Sequence[int]) -> dict[int, InputRecord]:
+        place = TopicPartition(*slot[1:])
+        consumer.assign([place])
+        beginning = (await consumer.beginning_offsets([place]))[place]
+        wanted = {offset for offset in offsets if offset >= beginning}
+        found: dict[int, InputRecord] = {}
+        if not wanted:
+            return found
+        consumer.seek(place, min(wanted))
+        async with asyncio.timeout(READ_SECONDS):
+            while await consumer.position(place) <= max(wanted):
+                for record in (await consumer.getmany(place, timeout_ms=POLL_MS)).get(place, []):
+                    if record.offset in wanted:
+                        found[record.offset] = _as_input(record)
+        return found
+
+
+def _as_input(record: ConsumerRecord) -> InputRecord:
+    return InputRecord(
+        record.topic,
+        record.partition,
+        record.offset,
+        record.timestamp,
+        record.key,
+        record.value,
+        [(name, value) for name, value in record.headers],
+    )
