@@ -70,7 +70,7 @@ def show(output: str) -> None:
             err=True,
         )
     if found.aside:
-        click.echo("\nset aside: events wait in their topic from this offset on", err=True)
+        click.echo("\nset aside: events wait from here on; mend the cause, then `lintas agreement resume`", err=True)
         print_table(
             ("agreement", "topic", "partition", "from offset", "since", "reason"),
             [

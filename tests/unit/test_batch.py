@@ -235,6 +235,34 @@ def test_the_events_of_an_agreement_that_is_set_aside_wait_and_those_it_would_no
     assert entry(batch, 1)["filtered"] == b"\x02"
 
 
+def test_what_waits_is_noted_by_offset_for_each_agreement(plans: Plans) -> None:
+    slots: list[Slot] = [(name, TOPIC, 0) for name in ("jakarta", "strict")]
+    aside = {slot: SetAside(0, "inbox: gone", "2026-11-24T00:00:00Z") for slot in slots}
+    elsewhere, odd = {"data": {"region": "32"}}, {"subject": ""}
+    batch = decide(plans, record(plans, 5), record(plans, 6, **elsewhere), record(plans, 7, **odd), aside=aside)
+    assert batch.waiting() == {slots[0]: [5, 7], slots[1]: [5, 6, 7]}
+
+
+def test_what_waited_is_given_to_its_consumer_alone_and_recorded_as_decided_at_last(plans: Plans) -> None:
+    batch = Batch(plans, {(TOPIC, 0): DuplicateWindow(records=100, seconds=100)}, {}, at=AT)
+    heavy, light = record(plans, 5), record(plans, 9, data={"weight": 3})
+    batch.catch_up(("strict", TOPIC, 0), [(5, heavy), (7, None), (9, light), (12, record(plans, 12, value=b""))])
+    outputs = [(output.topic, dict(output.headers).get(f"{names.ERROR_PREFIX}rule")) for output in written(batch, "")]
+    assert outputs == [
+        ("inbox.b.strict", None),
+        ("dead.b.strict", b"deleted"),
+        ("dead.b.strict", b"heavy"),
+        ("dead.b.strict", b"too-short"),
+    ]
+    entries = [entry(batch, number) for number in range(4)]
+    assert [one["offset"] for one in entries] == [5, 7, 9, 12]
+    assert {(one["outcome"], one["problem"]) for one in entries} == {("caught_up", "resumed")}
+    assert [one["decisions"][0]["outcome"] for one in entries] == ["delivered", "dead", "dead", "dead"]
+    assert all(one["filtered"] == b"" for one in entries)
+    assert batch.next_offsets == {}
+    assert batch.waiting() == {}
+
+
 def test_a_delivery_opens_its_commitment_with_the_salt_in_its_header(plans: Plans) -> None:
     batch = decide(plans, record(plans))
     outputs = {output.topic: output for output in written(batch, names.INBOX)}

@@ -307,6 +307,24 @@ def test_what_a_batch_wrote_may_still_be_unseen_but_what_is_there_is_explained_b
     assert len(world.disagreements(settled=False)) == 1
 
 
+def test_what_waited_and_was_given_at_last_is_accounted_for_once(world: World) -> None:
+    at_last = copy.deepcopy(world.batch)
+    (part,) = at_last["partitions"]
+    waited = part["events"][2]
+    part["events"] = [waited | {"outcome": "caught_up", "problem": "resumed", "decisions": [delivered(1, 2)]}]
+    books = world.books()
+    books.decide(at_last | {"batch": "c"})
+    assert [str(difference) for difference in books.differences()] == [
+        f"{SECOND}: 1 events delivered, but not in the inbox: {TOPIC} [0] 2"
+    ]
+    books.hold(inbox(SECOND, 2))
+    assert books.differences() == []
+    account = books.agreements[SECOND]
+    assert (account.routed, account.outcomes["waiting"], account.outcomes["delivered"]) == (3, 0, 2)
+    books.decide(at_last | {"batch": "d"})
+    assert any("had not waited, or twice" in difference.what for difference in books.differences())
+
+
 def test_what_was_deleted_by_retention_is_not_missed(world: World) -> None:
     lose_published_event(world)
     lose_delivery(world)
