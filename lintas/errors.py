@@ -25,6 +25,7 @@ LintasError
 ├── ResizeBehind           the number of lanes is changed, but some do not run
 ├── RefusedAgain           what waits for an agreement is refused as before
 ├── NotResumed             an agreement has not been given everything that waits for it yet
+├── NotRedriven            dead letters have not been given again yet
 ├── RequestRefused         the bus refused what a system asked of it
 ├── ProcessorStopped       a processor must not go on
 │   ├── OwnershipLost      another instance does its work
@@ -239,6 +240,14 @@ class NotResumed(LintasError):
 
     Likely cause: much waits, a lane has stopped, or the agreement is not in force. Lanes go on with it by themselves.
     Remedy: `lintas lanes show` tells from which offset on events wait, and how lanes fare.
+    """
+
+
+class NotRedriven(LintasError):
+    """After {seconds} s, {letters} dead letter(s) have not been given again.
+
+    Likely cause: they are many, a lane has stopped, or the agreement is set aside. Lanes go on with it by themselves.
+    Remedy: `lintas lanes show`. There is no need to ask again, and no harm in it.
     """
 
 

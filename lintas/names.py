@@ -18,6 +18,7 @@ CATALOGUE = "lintas.catalogue"
 LANES_PLANS = "lintas.lanes.plans"  # kept for ever: how many lanes each generation has, and that it is open
 LANES_STATUS = "lintas.lanes.status"  # compacted: what each lane runs, which agreements are set aside or resumed
 LANES_WAITING = "lintas.lanes.waiting"  # which events wait for agreements that are set aside
+REDRIVES = "lintas.redrives"  # append-only: which dead letters are to be given again, or are discarded
 
 LANES_OFFSETS_GROUP = "lintas.lanes.offsets"  # no members: positions in events.*, committed by the lanes' transactions
 

@@ -85,6 +85,7 @@ def system_topics(settings: Settings) -> list[Topic]:
         Topic(names.CATALOGUE, 1, {**compact, "max.message.bytes": str(4 * MIB)}),
         Topic(names.LANES_PLANS, 1, {**common, "retention.ms": FOR_EVER}),
         Topic(names.LANES_STATUS, 1, compact),
+        Topic(names.REDRIVES, 1, {**common, "retention.ms": FOR_EVER}),
         Topic(names.LANES_WAITING, WAITING_PARTITIONS, {**common, "retention.ms": str(DEAD_RETENTION_DAYS * DAY_MS)}),
     ]
 
@@ -95,7 +96,7 @@ def control_topic(settings: Settings, generation: int, lanes: int) -> Topic:
 
 
 def system_acls() -> frozenset[Acl]:
-    """What the workers may do: read events, write what they decide, and hold the lanes' ids. Not the catalogue."""
+    """What the workers may do: read events and dead letters, write what they decide, hold the lanes' ids; no more."""
 
     def may(operation: Operation, resource: Resource, name: str, pattern: Pattern) -> Acl:
         return Acl(names.WORKER, operation, resource, name, pattern)
@@ -103,6 +104,7 @@ def system_acls() -> frozenset[Acl]:
     return frozenset(
         {
             may("READ", "TOPIC", names.EVENTS, "PREFIXED"),
+            may("READ", "TOPIC", names.DEAD, "PREFIXED"),  # to redrive
             may("READ", "TOPIC", "lintas.", "PREFIXED"),
             may("READ", "TOPIC", names.AUDIT_DECISIONS, "LITERAL"),  # to restore lost positions
             *(

@@ -13,9 +13,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from streams import waiting
-from streams.batch import SetAside, Slot
+from streams.letters import Letter
 from streams.positions import stop_quietly
 from streams.records import InputRecord
+from streams.slots import Partition, SetAside, Slot
 from streams.status import read_status
 
 log = logging.getLogger(__name__)
@@ -82,8 +83,17 @@ class Backlog:
             course = self._courses[slot] = _Course(collections.deque(), await self._beginning(consumer, slot, why))
         is_whole = len(course.wanted) < most and await self._read_on(consumer, slot, course, why.from_offset, most)
         offsets = [course.wanted.popleft() for _ in range(min(most, len(course.wanted)))]
-        found = await self._fetch(consumer, slot, offsets) if offsets else {}
+        found = await self._fetch(consumer, slot[1:], offsets) if offsets else {}
         return Owed([(offset, found.get(offset)) for offset in offsets], is_whole and not course.wanted)
+
+    async def letters(self, topic: str, offsets: Sequence[int]) -> Sequence[Letter]:
+        """Dead letters by their offsets, in that order; those that are deleted are left out.
+
+        Raises:
+            KafkaError, TimeoutError: the brokers cannot be asked.
+        """
+        found = await self._fetch(await self._started(), (topic, 0), offsets)
+        return [Letter.from_record(found[offset]) for offset in offsets if offset in found]
 
     def forget(self, slot: Slot) -> None:
         """The slot waits no more, or what was read of it was not given."""
@@ -138,8 +148,10 @@ class Backlog:
             if len(course.wanted) >= most or (not read and time.monotonic() > deadline):
                 return False
 
-    async def _fetch(self, consumer: AIOKafkaConsumer, slot: Slot, offsets: Sequence[int]) -> dict[int, InputRecord]:
-        place = TopicPartition(*slot[1:])
+    async def _fetch(
+        self, consumer: AIOKafkaConsumer, partition: Partition, offsets: Sequence[int]
+    ) -> dict[int, InputRecord]:
+        place = TopicPartition(*partition)
         consumer.assign([place])
         beginning = (await consumer.beginning_offsets([place]))[place]
         wanted = {offset for offset in offsets if offset >= beginning}

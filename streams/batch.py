@@ -3,43 +3,20 @@
 Each input partition's events are decided by a ``Carrier``.
 """
 
-import dataclasses
 import datetime as dt
 import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
-from typing import Any, Final
 
 from streams import audit, evidence
 from streams.carrier import Carrier
 from streams.decide import Plans
+from streams.decisions import REDRIVEN, RESUMED
+from streams.letters import Letter
 from streams.record_format import RawBatch
 from streams.records import InputRecord
+from streams.slots import Partition, SetAside, Slot
 from streams.window import DuplicateWindow
-
-RESUMED: Final = "resumed"  # why an event was decided again
-
-Partition = tuple[str, int]  # topic and number
-Slot = tuple[str, str, int]  # agreement, input topic and partition
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class SetAside:
-    """Why and from where an agreement gets nothing of one input partition for now; its events wait in their topic."""
-
-    from_offset: int
-    reason: str
-    since: str  # ISO 8601
-    begun: str = ""  # when it was first set aside, if it was once more while it was given what waits for it
-
-    @property
-    def waiting_since(self) -> str:
-        """The moment from which on events wait."""
-        return self.begun or self.since
-
-    def as_json(self) -> dict[str, Any]:
-        """As it is kept on the lanes' status topic."""
-        return dataclasses.asdict(self)
 
 
 class Batch:
@@ -93,18 +70,23 @@ class Batch:
 
     def catch_up(self, slot: Slot, events: Iterable[tuple[int, InputRecord | None]]) -> None:
         """Decide events that wait for an agreement, in their order; None: the event is deleted. No others may come."""
-        agreement, topic, partition = slot
-        place = (topic, partition)
-        carrier = self._carrier(place)
-        index = next(
-            index
-            for index, plan in enumerate(self._plans.by_topic[topic].agreements)
-            if plan.agreement.agreement == agreement
-        )
+        carrier, index = self._of(slot)
         for offset, record in events:
             carrier.catch_up(offset, record, index, RESUMED)
-            self.first_offsets.setdefault(place, offset)
+            self.first_offsets.setdefault(slot[1:], offset)
             self.events += 1
+
+    def redrive(self, slot: Slot, letters: Iterable[Letter], number: int) -> None:
+        """Decide the events of dead letters again, at the word of request ``number``. No others may come."""
+        carrier, index = self._of(slot)
+        for letter in letters:
+            carrier.catch_up(letter.event.offset, letter.event, index, f"{REDRIVEN} {number}", letter.attempt + 1)
+            self.first_offsets.setdefault(slot[1:], letter.event.offset)
+            self.events += 1
+
+    def _of(self, slot: Slot) -> tuple[Carrier, int]:
+        agreements = [plan.agreement.agreement for plan in self._plans.by_topic[slot[1]].agreements]
+        return self._carrier(slot[1:]), agreements.index(slot[0])
 
     def waiting(self) -> Mapping[Slot, Sequence[int]]:
         """The offsets of events that were found to wait for an agreement."""

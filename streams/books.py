@@ -16,6 +16,7 @@ from schemas.model import Standing
 from streams.decisions import (
     CAUGHT_UP,
     IN_FORCE,
+    RESUMED,
     ROUTED,
     Decided,
     Place,
@@ -61,6 +62,7 @@ class AgreementAccount:
     delivered: Matching = dataclasses.field(default_factory=Matching)  # by the audit; in the inbox
     dead: Matching = dataclasses.field(default_factory=Matching)  # by the audit; dead letters
     waiting: Matching = dataclasses.field(default_factory=Matching)  # events that waited; that were decided at last
+    redriven: Matching = dataclasses.field(default_factory=Matching)  # events that were dead; that were decided again
     problems: Counter[str] = dataclasses.field(default_factory=Counter)  # of dead letters: stage and rule
     contradictory: list[Place] = dataclasses.field(default_factory=list)  # routed, with no verdict or several
 
@@ -175,11 +177,12 @@ class Books:
                 self.agreements[name].contradictory.append(event.place)
 
     def _catch_up(self, event: Decided, expected: Mapping[str, str], decided_ms: int, settled: bool) -> None:
-        """What had waited was decided."""
+        """What had waited, or had been dead, was decided again."""
         for verdict in event.verdicts:
             agreement = self.agreements[verdict.agreement]
-            agreement.outcomes["waiting"] -= 1
-            agreement.waiting.find(event.place, event.place)
+            before = "waiting" if event.problem == RESUMED else "dead"
+            agreement.outcomes[before] -= 1
+            (agreement.waiting if before == "waiting" else agreement.redriven).find(event.place, event.place)
             self._enter(event, verdict, expected.get(verdict.agreement, ""), decided_ms, settled)
 
     def _enter(self, event: Decided, verdict: Verdict, consumer: str, decided_ms: int, settled: bool) -> None:
@@ -191,6 +194,7 @@ class Books:
         elif verdict.outcome == "dead":
             held = self._is_held(names.dead_topic(consumer), 0, decided_ms)
             agreement.dead.name(event.place, event.place, required=settled and held)
+            agreement.redriven.name(event.place, event.place, required=False)
             agreement.problems[verdict.problem or ""] += 1
         elif verdict.outcome == "waiting":
             agreement.waiting.name(event.place, event.place, required=False)
@@ -268,6 +272,7 @@ class Books:
             yield Difference(name, "events dead, but without a dead letter", account.dead.missing)
             yield Difference(name, "dead letters without a decision, or there twice", account.dead.unexplained)
             yield Difference(name, "events decided at last that had not waited, or twice", account.waiting.unexplained)
+            yield Difference(name, "events redriven that had not been dead, or twice", account.redriven.unexplained)
             yield Difference(name, "routed events with no decision or several", account.contradictory)
 
 

@@ -94,6 +94,7 @@ class Carrier:
         self._salt_out = next(self._salts_out)  # of the next delivery
         self._standings = plan.standings(at)
         self.waiting: dict[str, list[int]] = {}  # offsets, by agreement that is set aside
+        self._attempt = 1
         self._rows: dict[Reading, list[_Row]] = {}
         self._filtered: dict[int, bytes] = {0: audit.NOTHING_FILTERED}
         self.decided = audit.PartitionDecisions(
@@ -337,11 +338,13 @@ class Carrier:
         found = self._filtered[bits] = audit.filtered(bits, len(self._plan.agreements))
         return found
 
-    def catch_up(self, offset: int, record: InputRecord | None, index: int, asked: str) -> None:
-        """Decide an event that has been decided before, for one agreement that it waits for.
+    def catch_up(self, offset: int, record: InputRecord | None, index: int, asked: str, attempt: int = 1) -> None:
+        """Decide an event that has been decided before, for one agreement.
 
-        ``record`` is None if retention has deleted the event; ``asked`` says what this is done for.
+        ``record`` is None if retention has deleted the event; ``asked`` says what this is done for; ``attempt`` counts
+        how often it has been tried.
         """
+        self._attempt = attempt
         plan = self._plan.agreements[index]
         decision: bytes | None
         if record is None:
@@ -415,7 +418,10 @@ class Carrier:
         return audit.delivered(index, decision.partition) + made + audit.NO_PROBLEM
 
     def _bury(self, plan: AgreementPlan, index: int, record: InputRecord, dead: Dead) -> bytes:
-        self._write(dead_letters.dead_letter(record, plan, dead, catalogue=self._catalogue, at=self._at))
+        made = dead_letters.dead_letter(
+            record, plan, dead, catalogue=self._catalogue, at=self._at, attempt=self._attempt
+        )
+        self._write(made)
         return audit.undelivered(index, "dead", dead.reason)
 
     def _write(self, output: OutputRecord) -> None:

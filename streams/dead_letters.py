@@ -17,9 +17,9 @@ MOST_PROBLEMS = 100  # a header must not outgrow the topic's record limit
 
 
 def dead_letter(
-    record: InputRecord, plan: AgreementPlan, dead: Dead, *, catalogue: str, at: dt.datetime
+    record: InputRecord, plan: AgreementPlan, dead: Dead, *, catalogue: str, at: dt.datetime, attempt: int
 ) -> OutputRecord:
-    """The event that one consumer could not be given."""
+    """The event that one consumer could not be given; ``attempt`` counts how often that was tried."""
     return OutputRecord(
         plan.dead,
         0,
@@ -27,7 +27,7 @@ def dead_letter(
         record.value,
         [
             *_original(record),
-            *_why(record, stage=dead.stage, problems=dead.problems, catalogue=catalogue, at=at),
+            *_why(record, stage=dead.stage, problems=dead.problems, catalogue=catalogue, at=at, attempt=attempt),
             _header("agreement", plan.agreement.agreement),
         ],
     )
@@ -55,7 +55,7 @@ def _original(record: InputRecord) -> Iterable[tuple[str, bytes]]:
 
 
 def _why(
-    record: InputRecord, *, stage: str, problems: tuple[Problem, ...], catalogue: str, at: dt.datetime
+    record: InputRecord, *, stage: str, problems: tuple[Problem, ...], catalogue: str, at: dt.datetime, attempt: int = 1
 ) -> Iterable[tuple[str, bytes]]:
     yield _header("topic", record.topic)
     yield _header("partition", str(record.partition))
@@ -69,7 +69,7 @@ def _why(
     yield _header("problems", json.dumps(told, ensure_ascii=False))
     yield _header("catalogue", catalogue)
     yield _header("time", at.isoformat(timespec="milliseconds"))
-    yield _header("attempt", "1")
+    yield _header("attempt", str(attempt))
 
 
 def _header(name: str, value: str) -> tuple[str, bytes]:

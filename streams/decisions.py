@@ -12,7 +12,8 @@ from streams.records import InputRecord
 
 IN_FORCE: Final = Standing.IN_FORCE.value
 ROUTED: Final = "routed"
-CAUGHT_UP: Final = "caught_up"  # routed before, decided again for the agreements that are mentioned
+CAUGHT_UP: Final = "caught_up"  # routed before, decided again for the agreements that are mentioned ...
+RESUMED, REDRIVEN = "resumed", "redriven"  # ... since it had waited; or had been dead, with the number of the request
 
 
 class Place(NamedTuple):

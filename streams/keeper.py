@@ -20,8 +20,8 @@ from schemas.publication import CatalogueFollower
 from streams.decide import Plans
 from streams.generations import finish
 from streams.lane import Lane, LaneDuties
+from streams.log_follower import plan_follower, redrive_follower
 from streams.membership import Membership
-from streams.plan_follower import PlanFollower
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,8 @@ class LaneKeeper(Service):  # type: ignore[misc]  # mode ships no types
         self._ended = asyncio.Event()
         self._lanes: dict[int, Lane] = {}
         self._membership: Membership | None = None
-        self._generations = PlanFollower(options, self._changed)
+        self._generations = plan_follower(options, self._changed)
+        self._redrives = redrive_follower(options, self._changed)
 
     async def on_start(self) -> None:
         """Wait for a first catalogue, then join the group."""
@@ -62,12 +63,14 @@ class LaneKeeper(Service):  # type: ignore[misc]  # mode ships no types
             if (await self.wait(self._catalogue.wait_first())).stopped:
                 return
             await self._generations.start()
+            await self._redrives.start()
             while not self.should_stop:
                 plan = await self._next_generation()
                 if plan is not None:
                     await self._serve(plan)
         finally:
             await self._leave()
+            await self._redrives.stop()
             await self._generations.stop()
             await self._catalogue.stop()
             self._ended.set()
@@ -87,7 +90,7 @@ class LaneKeeper(Service):  # type: ignore[misc]  # mode ships no types
         patience = random.uniform(1, 2) * self._settings.unfinished_resize_seconds  # noqa: S311  not for secrets
         deadline = time.monotonic() + patience
         while not self.should_stop:
-            plans = self._generations.plans
+            plans = self._generations.read
             if plans.in_force is not None:
                 return plans.in_force
             if plans.unfinished is not None and time.monotonic() > deadline:
@@ -113,9 +116,10 @@ class LaneKeeper(Service):  # type: ignore[misc]  # mode ships no types
             self.plans,
             self.still_mine,
             functools.partial(self.is_replaced, plan),
+            lambda: self._redrives.read,
             asyncio.Lock(),
         )
-        while not self.should_stop and self._generations.plans.latest == plan:
+        while not self.should_stop and self._generations.read.latest == plan:
             await membership.stay()
             await self._follow_assignment(membership, duties)
             self._watch_lanes()
@@ -145,7 +149,7 @@ class LaneKeeper(Service):  # type: ignore[misc]  # mode ships no types
             membership is not None
             and self._lanes.get(lane.number) is lane
             and lane.number in membership.assigned
-            and self._generations.plans.latest == membership.plan
+            and self._generations.read.latest == membership.plan
             and await membership.is_alive()
         )
 

@@ -28,14 +28,16 @@ from lintas.settings import Settings
 from schemas.desired import AUDIT_PARTITIONS
 from streams import waiting
 from streams.audit import AuditWriter, Decided
-from streams.backlog import Backlog
-from streams.batch import Batch, Partition, SetAside, Slot
+from streams.batch import Batch
+from streams.catch_up import CatchUp
 from streams.decide import Plans
 from streams.positions import committed_positions, fill_windows, stop_quietly
 from streams.producer import BATCH_BYTES, AnswerLost, OnceProducer, Refused
 from streams.raw_fetch import start_raw
 from streams.record_format import RawBatch, content, filled_batches
-from streams.status import LaneReport, aside_record, now, read_status, resume_record
+from streams.redrives import Redrives
+from streams.slots import Partition, SetAside, Slot
+from streams.status import LaneReport, aside_record, now, read_status
 from streams.window import DuplicateWindow
 
 log = logging.getLogger(__name__)
@@ -43,7 +45,6 @@ log = logging.getLogger(__name__)
 YIELD_EVERY: Final = 500  # events decided between two chances for heartbeats
 FETCH_BYTES: Final = 4 * 1024 * 1024  # of one partition at once
 TAKE_ALONG_SECONDS: Final = 0.02
-CATCH_UP_EVENTS: Final = 2_000  # at once, so that live events do not wait long
 DECIDED_BYTES: Final = 8 * 1024 * 1024  # of events in one transaction, so that many large ones need no more memory
 STOP_SECONDS: Final = 10.0
 BACKOFF_SECONDS: Final = 0.05
@@ -63,6 +64,7 @@ class LaneDuties:
     plans: Callable[[], Plans]  # the catalogue in force, compiled
     still_mine: Callable[["Lane"], Awaitable[bool]]  # asks the group before the lane fences others
     replaced: Callable[[], Awaitable[bool]]  # whether there is a newer generation, by all that was known when asked
+    redrives: Callable[[], Redrives]  # which dead letters are to be given again
     turn: asyncio.Lock  # of the lanes of one worker, one decides at a time: the others' commits go on meanwhile
 
 
@@ -88,8 +90,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
         self._windows: dict[Partition, DuplicateWindow] = {}
         self._positions: dict[Partition, int] = {}
         self._committed_at: dict[Partition, float] = {}
-        self._aside: dict[Slot, SetAside] = {}
-        self._backlog: Backlog | None = None
+        self._catch_up = self._new_catch_up()
         self._waiting: collections.deque[tuple[Partition, RawBatch]] = collections.deque()  # read, not yet decided
 
     @property
@@ -101,6 +102,10 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
     def ended_unasked(self) -> bool:
         """Whether the lane's task is over though nobody stopped it."""
         return self._ended.is_set() and not self._closing.is_set()
+
+    def _new_catch_up(self) -> CatchUp:
+        name = f"{self._duties.worker}-lane-{self.number}-catch-up"
+        return CatchUp(self._duties.options, name, self._settings.batch_events, self._duties.turn)
 
     async def on_stop(self) -> None:
         """Finish the batch under way and let go of everything; give up after a deadline."""
@@ -148,9 +153,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
     async def _let_go(self) -> None:
         producer, self._producer = self._producer, None
         consumer, self._consumer = self._consumer, None
-        backlog, self._backlog = self._backlog, None
-        if backlog is not None:
-            await backlog.stop()
+        await self._catch_up.stop()
         if producer is not None:
             await producer.discard()
         if consumer is not None:
@@ -181,7 +184,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
             fetch_max_bytes=4 * FETCH_BYTES,
         )
         await start_raw(self._consumer)
-        self._backlog = Backlog(self._duties.options, f"{self._duties.worker}-lane-{self.number}-backlog")
+        self._catch_up = self._new_catch_up()
         self._waiting.clear()
         self._windows.clear()
         self._positions.clear()
@@ -205,7 +208,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
             del self._positions[partition]
             del self._windows[partition]
             self._committed_at.pop(partition, None)
-        self._aside = status.aside_in(mine)
+        self._catch_up.take_up(status, mine)
         for partition in new:
             window = DuplicateWindow(
                 records=self._settings.duplicate_window_records,
@@ -256,7 +259,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
     # Running: read, decide, commit.
 
     async def _run(self) -> None:
-        catching_up = False
+        is_behind = False
         while (consumer := self._consumer) is not None and not self._closing.is_set():
             plans = self._duties.plans()
             if self._plans is not plans:
@@ -264,11 +267,11 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
             if not self._positions:
                 await self._pause(self._settings.batch_wait_seconds)
                 continue
-            if self._waiting or await self._read_on(consumer, 0 if catching_up else self._settings.batch_wait_seconds):
+            if self._waiting or await self._read_on(consumer, 0 if is_behind else self._settings.batch_wait_seconds):
                 await self._carry(plans, consumer)
             if self._consumer is consumer:  # else an agreement was set aside, for which the lane was let go
                 await self._recommit_idle()
-                catching_up = bool(self._aside) and await self._catch_up(plans)
+                is_behind = await self._give_what_is_behind(plans)
 
     async def _read_on(self, consumer: AIOKafkaConsumer, seconds: float) -> bool:
         """Take what has been fetched, or what comes in so many seconds; whether there is anything."""
@@ -286,7 +289,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
 
     async def _carry(self, plans: Plans, consumer: AIOKafkaConsumer) -> None:
         async with self._duties.turn:
-            batch = Batch(plans, self._windows, self._aside, at=now())
+            batch = Batch(plans, self._windows, self._catch_up.aside, at=now())
             await self._decide(batch, consumer)
         if not batch.events:
             return
@@ -315,37 +318,18 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
                 self._waiting.popleft()
             await asyncio.sleep(0)
 
-    async def _catch_up(self, plans: Plans) -> bool:
-        """Give an agreement that an operator resumed some of what waits for it; whether there may be more.
-
-        Between two live batches and by the lane's own producer: whoever owns the lane owns this, and once nothing waits
-        any more the next live batch is the first that delivers (docs/decisions/0010).
-        """
-        assert self._backlog is not None, "the lane is owned"
-        slot = await self._backlog.resumed(self._aside)
-        if slot is None or not plans.in_force(slot, now()):
+    async def _give_what_is_behind(self, plans: Plans) -> bool:
+        """Give a chunk of what agreements wait for, or of dead letters; whether there may be more."""
+        chunk = await self._catch_up.next(plans, self._duties.redrives())
+        if chunk is None:
             return False
-        why = self._aside[slot]
-        owed = await self._backlog.next(slot, why, min(CATCH_UP_EVENTS, self._settings.batch_events))
-        if not owed.events and not owed.all_of_it:
-            return False
-        batch = Batch(plans, self._windows, {}, at=now())
-        async with self._duties.turn:
-            batch.catch_up(slot, owed.events)
-        left = None if owed.all_of_it else dataclasses.replace(why, from_offset=owed.events[-1][0] + 1)
-        status = [aside_record(slot, left)] + ([resume_record(slot, None)] if left is None else [])
         try:
-            await self._commit(plans, batch, {}, status)
+            await self._commit(plans, chunk.batch, {}, chunk.status)
         except Refused as refused:
-            await self._set_aside(batch, refused, again=slot)
+            await self._set_aside(chunk.batch, refused, behind=chunk.slot)
             return False
-        if left is not None:
-            self._aside[slot] = left
-            return True
-        del self._aside[slot]
-        self._backlog.forget(slot)
-        log.info("%s: nothing waits for agreement %s of %s [%d] any more", self.label, *slot)
-        return False
+        self._catch_up.committed(chunk)
+        return True
 
     async def _commit(
         self,
@@ -377,12 +361,12 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
             names.LANES_OFFSETS_GROUP,
         )
 
-    async def _set_aside(self, batch: Batch, refused: Refused, *, again: Slot | None = None) -> None:
+    async def _set_aside(self, batch: Batch, refused: Refused, *, behind: Slot | None = None) -> None:
         """A consumer's topics do not take its events: its events wait from here, everybody else goes on.
 
-        ``again``: it had been set aside before, and was being given what waits for it.
+        ``behind``: what was refused was not live, but what this slot waited for.
         """
-        records = []
+        records, before = [], self._catch_up.aside
         sources_of = batch.sources()
         for (topic, number), reason in refused.reasons.items():
             slots: set[Slot] = set()
@@ -395,12 +379,12 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
                     reason=f"{topic} refuses records of the bus itself: {reason}",
                     remedy="see the broker's log; `lintas catalogue apply` creates topics that are missing.",
                 )
-            for slot in slots - (set(self._aside) - {again}):
+            for slot in slots - (set(before) - {behind}):
                 why = SetAside(
                     batch.first_offsets[slot[1:]],
                     f"{topic}: {reason}",
                     batch.at.isoformat(timespec="milliseconds"),
-                    self._aside[slot].waiting_since if slot in self._aside else "",
+                    before[slot].waiting_since if slot in before else "",
                 )
                 records.append(aside_record(slot, why))
                 log.error(

@@ -2,15 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
-from typing import Final
+from typing import Final, TypeVar
 
 from streams.decisions import Place
 
 _MOST_SHOWN: Final = 10  # runs of offsets in a line
+T = TypeVar("T")
 
 
 class Matching:
-    """Two sides that must hold the same things, each thing once.
+    """Two sides that must hold the same things, each equally often.
 
     What is named and not required may be missing on the other side: it explains, and does not demand.
 
@@ -21,38 +22,41 @@ class Matching:
 
     def __init__(self) -> None:
         self.named = self.found = 0
-        self._missing: dict[Hashable, tuple[Place, bool]] = {}  # named, not found yet
+        self._missing: dict[Hashable, list[tuple[Place, bool]]] = {}  # named, not found yet; whether required
         self._unexplained: dict[Hashable, list[Place]] = {}  # found, not named yet
-        self._again: list[Place] = []  # named while the same thing had been named and not found
 
     def name(self, thing: Hashable, place: Place, *, required: bool = True) -> None:
         """Enter a thing on the first side; ``place`` is told if it is left over."""
         self.named += 1
-        found = self._unexplained.get(thing)
-        if found:
-            found.pop()
-            if not found:
-                del self._unexplained[thing]
-        elif thing in self._missing:
-            self._again.append(place)
-        else:
-            self._missing[thing] = place, required
+        if not _take(self._unexplained, thing):
+            self._missing.setdefault(thing, []).append((place, required))
 
     def find(self, thing: Hashable, place: Place) -> None:
         """Enter a thing on the other side."""
         self.found += 1
-        if self._missing.pop(thing, None) is None:
+        if not _take(self._missing, thing):
             self._unexplained.setdefault(thing, []).append(place)
 
     @property
     def missing(self) -> list[Place]:
         """What was named, is required, and was not found."""
-        return [*(place for place, required in self._missing.values() if required), *self._again]
+        return [place for places in self._missing.values() for place, required in places if required]
 
     @property
     def unexplained(self) -> list[Place]:
         """What was found and not named."""
         return [place for places in self._unexplained.values() for place in places]
+
+
+def _take(left: dict[Hashable, list[T]], thing: Hashable) -> bool:
+    """Take one of what is left of a thing; whether there was one."""
+    places = left.get(thing)
+    if places is None:
+        return False
+    places.pop()
+    if not places:
+        del left[thing]
+    return True
 
 
 def told(places: Iterable[Place]) -> str:

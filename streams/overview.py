@@ -12,7 +12,7 @@ from schemas.generations import read_plans
 from schemas.lane_plans import LanePlan
 from schemas.publication import read_current
 from schemas.snapshot import Snapshot
-from streams.batch import Partition, SetAside, Slot
+from streams.slots import Partition, SetAside, Slot
 from streams.status import LanesStatus, read_status
 
 

@@ -13,10 +13,10 @@ from lintas import names
 from lintas.errors import OffsetLost
 from schemas.wire.envelope import parse
 from schemas.wire.errors import MalformedEvent
-from streams.batch import Partition
 from streams.crashes import problem_of
 from streams.envelope_shapes import KnownEnvelopes
 from streams.record_format import RawBatch
+from streams.slots import Partition
 from streams.window import DuplicateWindow, identity
 
 POLL_MS = 200

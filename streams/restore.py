@@ -15,7 +15,7 @@ from schemas.desired import AUDIT_PARTITIONS
 from schemas.topic_reader import TIMEOUT_SECONDS, read_from
 from schemas.wire import framing
 from streams.audit import AUDIT_SCHEMA
-from streams.batch import Partition
+from streams.slots import Partition
 from streams.window import DuplicateWindow
 
 

@@ -9,7 +9,7 @@ from lintas.credentials import aiokafka_options
 from lintas.errors import NotResumed, RefusedAgain
 from lintas.settings import Settings
 from schemas.topic_writer import append
-from streams.batch import SetAside, Slot
+from streams.slots import SetAside, Slot
 from streams.status import read_status, resume_record
 
 POLL_SECONDS = 1.0

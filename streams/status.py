@@ -14,14 +14,16 @@ from typing import Any, Self
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from lintas import names
-from streams.batch import Partition, SetAside, Slot
 from streams.positions import stop_quietly
+from streams.redrives import Done
+from streams.slots import Partition, SetAside, Slot
 
 READ_DEADLINE_SECONDS = 30.0
 FETCH_WAIT_MS = 50  # where there is nothing to read
 _LANE = "lane/"
 _ASIDE = "aside/"
 _RESUME = "resume/"
+_REDRIVEN = "redriven/"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,11 +49,12 @@ class LanesStatus:
     lanes: Mapping[int, LaneReport]
     aside: Mapping[Slot, SetAside]
     resumed: Mapping[Slot, str]  # since when it was set aside: it counts for that time only
+    redriven: Mapping[Slot, Done]
 
     @classmethod
     def from_records(cls, records: Mapping[bytes, bytes]) -> Self:
         """Read the latest value of every key."""
-        lanes, aside, resumed = {}, {}, {}
+        lanes, aside, resumed, redriven = {}, {}, {}, {}
         for key, value in records.items():
             text = key.decode()
             if text.startswith(_LANE):
@@ -61,7 +64,9 @@ class LanesStatus:
                 aside[_slot(text)] = SetAside(**json.loads(value))
             elif text.startswith(_RESUME):
                 resumed[_slot(text)] = json.loads(value)["since"]
-        return cls(lanes, aside, resumed)
+            elif text.startswith(_REDRIVEN):
+                redriven[_slot(text)] = Done(**json.loads(value))
+        return cls(lanes, aside, resumed, redriven)
 
     def aside_in(self, partitions: Iterable[Partition]) -> dict[Slot, SetAside]:
         """The agreements set aside in some input partitions."""
@@ -78,6 +83,11 @@ def resume_record(slot: Slot, why: SetAside | None, author: str = "") -> tuple[b
     """Key and value by which an operator asks that an agreement is given what waits for it; None: it has been."""
     asked = None if why is None else {"since": why.since, "author": author, "at": now().isoformat()}
     return _key(_RESUME, slot), None if asked is None else json.dumps(asked).encode()
+
+
+def redriven_record(slot: Slot, done: Done) -> tuple[bytes, bytes]:
+    """Key and value on the status topic of how far a slot's dead letters are redriven."""
+    return _key(_REDRIVEN, slot), json.dumps(done.as_json()).encode()
 
 
 def _key(kind: str, slot: Slot) -> bytes:

@@ -10,7 +10,7 @@ from itertools import accumulate, pairwise
 
 from lintas import names
 from schemas.desired import WAITING_PARTITIONS
-from streams.batch import Slot
+from streams.slots import Slot
 
 
 def place_of(slot: Slot) -> tuple[str, int]:

@@ -24,6 +24,7 @@ NOUNS: dict[str, str] = {
     "event-type": "lintas.cli.event_type:event_type",
     "agreement": "lintas.cli.agreement:agreement",
     "lanes": "lintas.cli.lanes:lanes",
+    "dead": "lintas.cli.dead:dead",
     "balance": "lintas.cli.balance:balance",
     "worker": "lintas.cli.worker:worker",
     "processor": "lintas.cli.processor:processor",

@@ -30,8 +30,9 @@ from schemas.pseudonyms import PseudonymKeys
 from schemas.topic_writer import append
 from streams.decide import Plans
 from streams.lane import Lane, LaneDuties
-from streams.plan_follower import PlanFollower
+from streams.log_follower import plan_follower
 from streams.producer import OnceProducer
+from streams.redrives import Redrives
 from streams.resize import resize
 
 pytestmark = pytest.mark.timeout(300)
@@ -233,7 +234,7 @@ async def test_a_lane_that_is_replaced_just_before_it_initialises_reads_no_posit
     sent = list(mixed(0, 400))
     await publish(settings, iter(sent))
     plan = await asyncio.to_thread(latest_plan, settings)
-    follower = PlanFollower(aiokafka_options(settings, names.WORKER), asyncio.Event())
+    follower = plan_follower(aiokafka_options(settings, names.WORKER), asyncio.Event())
     await follower.start()
     start, resizing, answers = OnceProducer.start, asyncio.Event(), list[bool]()
 
@@ -244,7 +245,7 @@ async def test_a_lane_that_is_replaced_just_before_it_initialises_reads_no_posit
         await start(producer)
 
     async def still_mine(_: Lane) -> bool:
-        return follower.plans.latest == plan
+        return follower.read.latest == plan
 
     async def replaced() -> bool:
         answers.append((await follower.read_to_end()).latest != plan)
@@ -255,7 +256,7 @@ async def test_a_lane_that_is_replaced_just_before_it_initialises_reads_no_posit
     options = aiokafka_options(settings, names.WORKER)
     turn = asyncio.Lock()
     duties = LaneDuties(
-        settings, options, "late", plan.generation, plan.lanes, lambda: plans, still_mine, replaced, turn
+        settings, options, "late", plan.generation, plan.lanes, lambda: plans, still_mine, replaced, Redrives, turn
     )
     lane = Lane(names.lane_of(lane_bus.TOPIC, 0, plan.lanes), duties)
     await lane.start()

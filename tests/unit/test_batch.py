@@ -18,10 +18,11 @@ from schemas.wire import envelope, framing
 from schemas.wire.codec import Codec
 from schemas.wire.errors import MalformedData, Problem
 from streams import audit, dead_letters, evidence
-from streams.batch import Batch, SetAside, Slot
+from streams.batch import Batch
 from streams.decide import Plans
 from streams.record_format import parts_of
 from streams.records import InputRecord, OutputRecord
+from streams.slots import SetAside, Slot
 from streams.window import DuplicateWindow
 
 AT = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
@@ -238,8 +239,8 @@ def test_the_events_of_an_agreement_that_is_set_aside_wait_and_those_it_would_no
 def test_what_waits_is_noted_by_offset_for_each_agreement(plans: Plans) -> None:
     slots: list[Slot] = [(name, TOPIC, 0) for name in ("jakarta", "strict")]
     aside = {slot: SetAside(0, "inbox: gone", "2026-11-24T00:00:00Z") for slot in slots}
-    elsewhere, odd = {"data": {"region": "32"}}, {"subject": ""}
-    batch = decide(plans, record(plans, 5), record(plans, 6, **elsewhere), record(plans, 7, **odd), aside=aside)
+    events = record(plans, 5), record(plans, 6, data={"region": "32"}), record(plans, 7, subject="")
+    batch = decide(plans, *events, aside=aside)
     assert batch.waiting() == {slots[0]: [5, 7], slots[1]: [5, 6, 7]}
 
 

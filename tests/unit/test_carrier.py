@@ -20,10 +20,11 @@ from schemas.pseudonyms import PseudonymKeys
 from schemas.wire import framing
 from schemas.wire.codec import Codec
 from schemas.wire.varint import zigzag
-from streams.batch import Batch, SetAside, Slot
+from streams.batch import Batch
 from streams.decide import EventTypePlan, Plans
 from streams.record_format import RawBatch, batches, content, parts_of
 from streams.records import InputRecord
+from streams.slots import SetAside, Slot
 from streams.window import DuplicateWindow
 
 AT = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)

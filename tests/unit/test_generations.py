@@ -33,7 +33,8 @@ class Kafka:
             raise BusUnavailable(part="Kafka", address="here", reason="silent")
         self.done.append(transactional_id)
 
-    def append(self, _: Settings, record: tuple[bytes, bytes], __: str) -> None:
+    def append(self, _: Settings, __: str, record: tuple[bytes, bytes], *, principal: str) -> None:
+        assert principal
         self.done.append(record[0].decode())
 
 

@@ -25,7 +25,9 @@ async def test_a_lane_that_is_lost_while_it_sets_an_agreement_aside_stops_runnin
         return False
 
     plans = object()
-    duties: Any = SimpleNamespace(settings=Settings(), still_mine=not_mine, plans=lambda: plans)
+    duties: Any = SimpleNamespace(
+        settings=Settings(), options={}, worker="w", turn=None, still_mine=not_mine, plans=lambda: plans
+    )
     lane = Lane(0, duties)
     lane._consumer, lane._plans, lane._positions = SimpleNamespace(stop=_nothing), plans, {INPUT: 7}  # type: ignore[assignment]
     lane._committed_at = {INPUT: -math.inf}  # to be committed anew
