@@ -1,7 +1,5 @@
 """``lintas agreement list | show | test | resume``: who receives what of which event, and whether it does."""
 
-import getpass
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +7,7 @@ import click
 from rich.console import Console
 
 from lintas.cli.agreement_cases import CaseRunner
+from lintas.cli.author import author_option
 from lintas.cli.catalogue import EXAMPLE_DEPLOYMENT, folder_argument
 from lintas.cli.catalogue_folder import (
     is_personal,
@@ -132,9 +131,9 @@ def test(ctx: click.Context, *, agreement_id: str | None, directory: Path | None
 @click.argument("agreement_id", metavar="ID")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="return when nothing waits any more")
 @click.option("--timeout", type=click.FloatRange(min=0), default=300.0, show_default=True, help="seconds to wait")
-@click.option("--author", default=None, help="who answers for it  [default: user@host]")
+@author_option
 @output_option
-def resume(*, agreement_id: str, wait: bool, timeout: float, author: str | None, output: str) -> None:
+def resume(*, agreement_id: str, wait: bool, timeout: float, author: str, output: str) -> None:
     """Give an agreement that was set aside what waits for it, in order and exactly once; then it goes on live.
 
     An agreement is set aside when its consumer's topics refuse records (`lintas lanes show` tells which and why); mend
@@ -152,7 +151,7 @@ def resume(*, agreement_id: str, wait: bool, timeout: float, author: str | None,
         resumed = give(
             Settings(),
             agreement_id,
-            author=author or f"{getpass.getuser()}@{socket.gethostname()}",
+            author=author,
             wait_seconds=timeout if wait else None,
             progress=lambda left: status.update(f"resuming {agreement_id}: {len(left)} input partition(s) to go"),
         )

@@ -2,8 +2,6 @@
 
 import dataclasses
 import datetime as dt
-import getpass
-import socket
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +12,7 @@ from rich.console import Console
 
 import schemas
 from lintas import names
+from lintas.cli.author import author_option
 from lintas.cli.output import output_option, print_json, print_table
 from lintas.errors import BusUnavailable, InvalidCatalogue
 from lintas.settings import Settings
@@ -151,9 +150,9 @@ def diff(ctx: click.Context, *, directory: Path, output: str) -> None:
 @click.option("--prune", is_flag=True, help="also delete topics, users, rights and subjects that are left over")
 @click.option("--wait/--no-wait", default=False, show_default=True, help="return when every lane runs the catalogue")
 @click.option("--timeout", type=click.FloatRange(min=0), default=60.0, show_default=True, help="seconds to wait")
-@click.option("--author", default=None, help="who answers for it, kept in the history  [default: user@host]")
+@author_option
 @output_option
-def apply(*, directory: Path, prune: bool, wait: bool, timeout: float, author: str | None, output: str) -> None:
+def apply(*, directory: Path, prune: bool, wait: bool, timeout: float, author: str, output: str) -> None:
     """Put a catalogue in force: schemas, topics, users, rights, then the catalogue itself.
 
     DIR defaults to the example deployment. A catalogue with a problem changes nothing. Applying again does what is
@@ -170,7 +169,7 @@ def apply(*, directory: Path, prune: bool, wait: bool, timeout: float, author: s
         applied = bring_about(
             settings,
             read,
-            author=author or f"{getpass.getuser()}@{socket.gethostname()}",
+            author=author,
             prune=prune,
             wait_seconds=timeout if wait else None,
             progress=status.update,

@@ -1,8 +1,6 @@
 """``lintas dead list | show | redrive | discard``: events that one consumer could not be given."""
 
 import datetime as dt
-import getpass
-import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -10,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 from rich.console import Console
 
+from lintas.cli.author import author_option
 from lintas.cli.moment import Moment
 from lintas.cli.output import output_option, print_json, print_table
 from lintas.errors import NoCatalogue, UnknownName
@@ -133,7 +132,7 @@ def show(*, system: str, letter: int, output: str) -> None:
 @click.option("--dry-run", is_flag=True, help="only show what would become of them now")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="return when they are given")
 @click.option("--timeout", type=click.FloatRange(min=0), default=300.0, show_default=True, help="seconds to wait")
-@click.option("--author", default=None, help="who answers for it  [default: user@host]")
+@author_option
 @output_option
 def redrive(
     *,
@@ -143,7 +142,7 @@ def redrive(
     dry_run: bool,
     wait: bool,
     timeout: float,
-    author: str | None,
+    author: str,
     output: str,
     **options: Any,
 ) -> None:
@@ -167,7 +166,7 @@ def redrive(
     if dry_run:
         return
     if can_be_given:
-        ask(settings, can_be_given, author=author or _author())
+        ask(settings, can_be_given, author=author)
     if wait:  # also for what an earlier call asked for
         with Console(stderr=True).status("redriving") as status:
             wait_until_redriven(
@@ -183,10 +182,8 @@ def redrive(
 @_choosing
 @click.option("--all", "every", is_flag=True, help="every letter of this consumer that is open")
 @click.option("--reason", required=True, help="why they are never to be given, kept for ever")
-@click.option("--author", default=None, help="who answers for it  [default: user@host]")
-def discard(
-    *, system: str, letters: tuple[int, ...], every: bool, reason: str, author: str | None, **options: Any
-) -> None:
+@author_option
+def discard(*, system: str, letters: tuple[int, ...], every: bool, reason: str, author: str, **options: Any) -> None:
     """Decide that dead letters of a consumer SYSTEM are never to be given: by LETTER, by a filter, or --all.
 
     They stay on their topic as long as that keeps them, and `lintas dead list --all` shows them with the reason.
@@ -195,7 +192,7 @@ def discard(
 
     settings = Settings()
     chosen = _to_handle(settings, system, letters, every=every, **options)
-    note(settings, chosen, author=author or _author(), reason=reason)
+    note(settings, chosen, author=author, reason=reason)
     click.echo(f"{len(chosen):,} letters discarded")
 
 
@@ -344,7 +341,3 @@ def _place(letter: "Letter") -> str:
 
 def _time(letter: "Letter") -> str:
     return letter.at.isoformat(timespec="seconds")
-
-
-def _author() -> str:
-    return f"{getpass.getuser()}@{socket.gethostname()}"

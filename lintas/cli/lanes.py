@@ -1,12 +1,11 @@
 """``lintas lanes show | resize | restore``: who runs which lane, how many there are, and lost positions."""
 
 import dataclasses
-import getpass
-import socket
 
 import click
 from rich.console import Console
 
+from lintas.cli.author import author_option
 from lintas.cli.output import output_option, print_json, print_table
 from lintas.errors import NoCatalogue
 from lintas.settings import Settings
@@ -84,9 +83,9 @@ def show(output: str) -> None:
 @click.argument("number", metavar="N", type=click.IntRange(1, MOST_LANES))
 @click.option("--wait/--no-wait", default=True, show_default=True, help="return when every lane runs")
 @click.option("--timeout", type=click.FloatRange(min=0), default=60.0, show_default=True, help="seconds to wait")
-@click.option("--author", default=None, help="who answers for it, kept in the plans  [default: user@host]")
+@author_option
 @output_option
-def resize(*, number: int, wait: bool, timeout: float, author: str | None, output: str) -> None:
+def resize(*, number: int, wait: bool, timeout: float, author: str, output: str) -> None:
     """Change the number of lanes to N while events flow: nothing is lost, doubled or put out of order.
 
     Lanes pause for a few seconds while the old ones are fenced and workers join the new ones. More lanes share the
@@ -101,7 +100,7 @@ def resize(*, number: int, wait: bool, timeout: float, author: str | None, outpu
         done = change(
             settings,
             number,
-            author=author or f"{getpass.getuser()}@{socket.gethostname()}",
+            author=author,
             wait_seconds=timeout if wait else None,
             progress=status.update,
         )

@@ -130,7 +130,7 @@ def test_letters_are_listed_shown_masked_filtered_and_discarded(
     assert letters(settings, "--stage", "release") == []
     wrong = lintas(settings, "dead", "list", "b.strict", "--where", "data.nn < 5")
     assert wrong.returncode == 2
-    assert "data.nn" in wrong.stderr
+    assert "did you mean n?" in wrong.stderr
     assert lintas(settings, "dead", "redrive", "b.strict").returncode == 2
     assert "7000" in lintas(settings, "dead", "show", "b.strict", "7000").stderr
 
