@@ -146,7 +146,7 @@ def resume(*, agreement_id: str, wait: bool, timeout: float, author: str, output
     current = read_current(Settings())
     if current is None:
         raise NoCatalogue
-    require_name("agreement", agreement_id, current[1].agreements, "lintas lanes show")
+    require_name("agreement", agreement_id, current[1].agreements, "lintas agreement list")
     with Console(stderr=True).status(f"resuming {agreement_id}") as status:
         resumed = give(
             Settings(),

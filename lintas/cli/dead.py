@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 
 from lintas.cli.author import author_option
+from lintas.cli.catalogue_folder import require_name
 from lintas.cli.moment import Moment
 from lintas.cli.output import output_option, print_json, print_table
 from lintas.errors import NoCatalogue, UnknownName
@@ -62,7 +63,10 @@ def list_(*, system: str | None, every: bool, limit: int, output: str, **options
     from streams.dead import systems_with_letters
 
     settings = Settings()
-    systems = systems_with_letters(settings) if system is None else [system]
+    systems = systems_with_letters(settings)
+    if system is not None:
+        require_name("consumer system", system, systems, "lintas agreement list")
+        systems = [system]
     found = [(one, *pair) for one in systems for pair in _chosen(settings, one, every=every, **options)]
     if output == "json":
         print_json([{"system": one, **_as_json(letter), "fate": fate} for one, letter, fate in found])
@@ -110,7 +114,8 @@ def show(*, system: str, letter: int, output: str) -> None:
         print_json(told)
         return
     print_table(
-        ("letter", str(letter)), [(name, value) for name, value in told.items() if name not in ("problems", "event")]
+        ("letter", str(letter)),
+        [(name, value) for name, value in told.items() if name not in ("letter", "problems", "event")],
     )
     click.echo()
     print_table(
@@ -216,7 +221,7 @@ def _chosen(
         try:
             found = list(meeting(settings, _snapshot(settings), where, found))
         except ConditionError as error:
-            raise click.UsageError(f"--where: {error}") from error
+            raise click.UsageError(f"--where: {error} (--type chooses one event type)") from error
     with_fates = ((letter, redrives.fate(letter.topic, letter.offset)) for letter in found)
     return [(letter, None if fate is None else fate.kind) for letter, fate in with_fates if every or fate is None]
 
