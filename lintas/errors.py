@@ -229,7 +229,7 @@ class ResizeBehind(LintasError):
 class RefusedAgain(LintasError):
     """Agreement {agreement} is set aside again: {reason}.
 
-    Likely cause: what made its consumer's topics refuse records has not been mended.
+    Likely cause: what it was set aside for has not been mended.
     Remedy: mend it (`lintas catalogue apply` restores topics and their limits), then resume again.
     Nothing is lost meanwhile: its events wait.
     """

@@ -49,6 +49,10 @@ class Settings(BaseSettings):
     duplicate_window_seconds: PositiveInt = Field(900, description="... and within so many seconds")
     transaction_timeout_seconds: PositiveFloat = Field(15, description="a lane's transaction is abandoned after this")
     idle_recommit_seconds: PositiveFloat = Field(86_400, description="idle positions are committed anew this often")
+    dead_letters_in_a_row: PositiveInt = Field(
+        1_000,
+        description="an agreement is set aside in an input partition after so many, if most of its events are dead",
+    )
     stopped_lane_seconds: PositiveFloat = Field(
         30, description="a lane that a person must look at repeats its alarm, and looks whether it may go on"
     )

@@ -84,6 +84,15 @@ class Batch:
             self.first_offsets.setdefault(slot[1:], letter.event.offset)
             self.events += 1
 
+    def floods(self) -> Mapping[Slot, Sequence[str]]:
+        """Why events could not be given, one reason for each, where those were most of an input partition's."""
+        return {
+            (agreement, *place): reasons
+            for place, carrier in self._carriers.items()
+            for agreement, reasons in carrier.dead.items()
+            if 2 * len(reasons) >= len(carrier.decided.offsets)
+        }
+
     def _of(self, slot: Slot) -> tuple[Carrier, int]:
         agreements = [plan.agreement.agreement for plan in self._plans.by_topic[slot[1]].agreements]
         return self._carrier(slot[1:]), agreements.index(slot[0])

@@ -94,6 +94,7 @@ class Carrier:
         self._salt_out = next(self._salts_out)  # of the next delivery
         self._standings = plan.standings(at)
         self.waiting: dict[str, list[int]] = {}  # offsets, by agreement that is set aside
+        self.dead: dict[str, list[str]] = {}  # why each could not be given, by agreement
         self._attempt = 1
         self._rows: dict[Reading, list[_Row]] = {}
         self._filtered: dict[int, bytes] = {0: audit.NOTHING_FILTERED}
@@ -422,6 +423,7 @@ class Carrier:
             record, plan, dead, catalogue=self._catalogue, at=self._at, attempt=self._attempt
         )
         self._write(made)
+        self.dead.setdefault(plan.agreement.agreement, []).append(dead.reason)
         return audit.undelivered(index, "dead", dead.reason)
 
     def _write(self, output: OutputRecord) -> None:

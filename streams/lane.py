@@ -29,6 +29,7 @@ from schemas.desired import AUDIT_PARTITIONS
 from streams import waiting
 from streams.audit import AuditWriter, Decided
 from streams.batch import Batch
+from streams.breaker import Breaker
 from streams.catch_up import CatchUp
 from streams.decide import Plans
 from streams.positions import committed_positions, fill_windows, stop_quietly
@@ -47,6 +48,7 @@ FETCH_BYTES: Final = 4 * 1024 * 1024  # of one partition at once
 TAKE_ALONG_SECONDS: Final = 0.02
 DECIDED_BYTES: Final = 8 * 1024 * 1024  # of events in one transaction, so that many large ones need no more memory
 STOP_SECONDS: Final = 10.0
+ASIDE: Final = "%s: agreement %s is set aside in %s [%d] from offset %d: %s"
 BACKOFF_SECONDS: Final = 0.05
 BACKOFF_STEPS: Final = 5
 FENCED_SECONDS: Final = 1.0
@@ -91,6 +93,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
         self._positions: dict[Partition, int] = {}
         self._committed_at: dict[Partition, float] = {}
         self._catch_up = self._new_catch_up()
+        self._breaker = Breaker(self._settings.dead_letters_in_a_row)
         self._waiting: collections.deque[tuple[Partition, RawBatch]] = collections.deque()  # read, not yet decided
 
     @property
@@ -301,6 +304,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
         self._failures = 0
         self._positions.update(batch.next_offsets)
         self._committed_at.update(dict.fromkeys(batch.next_offsets, time.monotonic()))
+        await self._stem(batch)
 
     async def _decide(self, batch: Batch, consumer: AIOKafkaConsumer) -> None:
         most, size, begun = self._settings.batch_events, 0, time.monotonic()
@@ -329,6 +333,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
             await self._set_aside(chunk.batch, refused, behind=chunk.slot)
             return False
         self._catch_up.committed(chunk)
+        await self._stem(chunk.batch)
         return True
 
     async def _commit(
@@ -361,6 +366,16 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
             names.LANES_OFFSETS_GROUP,
         )
 
+    async def _stem(self, batch: Batch) -> None:
+        """Set agreements aside for which a flood of events is dead: those to come wait for a person."""
+        flooded = self._breaker.note(batch, self._catch_up.aside)
+        if not flooded:
+            return
+        await self._transact_status(aside_record(slot, why) for slot, why in flooded.items())
+        self._catch_up.aside.update(flooded)
+        for slot, why in flooded.items():
+            log.error(ASIDE, self.label, *slot, why.from_offset, why.reason)
+
     async def _set_aside(self, batch: Batch, refused: Refused, *, behind: Slot | None = None) -> None:
         """A consumer's topics do not take its events: its events wait from here, everybody else goes on.
 
@@ -382,19 +397,12 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
             for slot in slots - (set(before) - {behind}):
                 why = SetAside(
                     batch.first_offsets[slot[1:]],
-                    f"{topic}: {reason}",
+                    f"{topic} refuses records: {reason}",
                     batch.at.isoformat(timespec="milliseconds"),
                     before[slot].waiting_since if slot in before else "",
                 )
                 records.append(aside_record(slot, why))
-                log.error(
-                    "%s: agreement %s is set aside in %s [%d] from offset %d: %s refuses records: %s",
-                    self.label,
-                    *slot,
-                    why.from_offset,
-                    topic,
-                    reason,
-                )
+                log.error(ASIDE, self.label, *slot, why.from_offset, why.reason)
         await self._let_go()
         if await self._own():
             await self._transact_status(records)

@@ -7,12 +7,16 @@ repeated, or two at once, change nothing. A letter that is redriven and fails ag
 import dataclasses
 import datetime as dt
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from lintas import names
 from streams.letters import Letter
 from streams.slots import Slot
+
+log = logging.getLogger(__name__)
 
 MOST_LETTERS: Final = 50_000  # in one record of the log
 REDRIVE, DISCARD = "redrive", "discard"
@@ -45,15 +49,20 @@ class Redrives:
         self._tasks: defaultdict[Slot, list[Task]] = defaultdict(list)
 
     def add(self, number: int, key: bytes, value: bytes | None) -> None:
-        """Take in the next record of the log; ``number`` is its offset."""
-        topic, request = key.decode(), json.loads(value or b"")
-        fate = Fate(request["kind"], request["author"], request["at"], request["reason"])
+        """Take in the next record of the log; ``number`` is its offset. One that is no request asks for nothing."""
+        try:
+            topic, request = key.decode(), json.loads(value or b"")
+            fate = Fate(request["kind"], request["author"], request["at"], request["reason"])
+            letters = {_slot(slot): list(map(int, offsets)) for slot, offsets in request["letters"]}
+        except (ValueError, KeyError, TypeError):
+            log.critical("record %d of %s is no request; nothing is done about it", number, names.REDRIVES)
+            return
         fates = self._fates[topic]
-        for slot, offsets in request["letters"]:
+        for slot, offsets in letters.items():
             mine = [offset for offset in offsets if offset not in fates]
             fates.update(dict.fromkeys(mine, fate))
             if mine and fate.kind == REDRIVE:
-                self._tasks[_slot(slot)].append(Task(number, topic, mine))
+                self._tasks[slot].append(Task(number, topic, mine))
 
     def fate(self, topic: str, offset: int) -> Fate | None:
         """What was decided about a letter; None: nothing yet."""

@@ -64,7 +64,7 @@ def put(settings: Settings, folder: Path, consumers: dict[str, Any]) -> None:
 def test_10_000_letters_are_redriven_once_though_the_command_and_a_worker_are_killed(
     settings: Settings, workers: Workers, tmp_path: Path
 ) -> None:
-    first = workers.start(LINTAS_BATCH_EVENTS="500")
+    first = workers.start(LINTAS_BATCH_EVENTS="500", LINTAS_DEAD_LETTERS_IN_A_ROW="100000")
     put(settings, tmp_path / "strict", STRICT)
     sent = [Sent(n, "nameless") for n in range(LETTERS)]
     asyncio.run(publish(settings, iter(sent)))

@@ -8,12 +8,12 @@ import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
-import lane_bus
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
-from lane_bus import TOPIC, inbox, mixed, publish, wait_until
+from lane_bus import TOPIC, Sent, catalogue, inbox, mixed, publish, put_in_force, wait_until
 from lane_promises import Workers, expected
 
 from lintas import names
@@ -65,7 +65,7 @@ def resume(settings: Settings, *options: str) -> subprocess.CompletedProcess[str
 
 
 @pytest.fixture
-def waiting(settings: Settings, workers: Workers) -> list[lane_bus.Sent]:
+def waiting(settings: Settings, workers: Workers) -> list[Sent]:
     """Two workers; `even` was given some events and then refused the others."""
     sent = list(mixed(0, 8_000))
     for _ in range(2):
@@ -79,7 +79,7 @@ def waiting(settings: Settings, workers: Workers) -> list[lane_bus.Sent]:
     return sent
 
 
-def assert_all_given(settings: Settings, sent: list[lane_bus.Sent]) -> None:
+def assert_all_given(settings: Settings, sent: list[Sent]) -> None:
     good, even, _ = expected(sent)
     for consumer, wanted in (("b.all", good), ("b.even", even)):
         received = asyncio.run(inbox(settings, consumer))
@@ -91,7 +91,7 @@ def assert_all_given(settings: Settings, sent: list[lane_bus.Sent]) -> None:
 
 
 def test_what_waited_is_given_while_events_flow_and_workers_are_killed(
-    settings: Settings, workers: Workers, waiting: list[lane_bus.Sent]
+    settings: Settings, workers: Workers, waiting: list[Sent]
 ) -> None:
     limit(settings, USUAL)
     live = list(mixed(8_000, 6_000))
@@ -114,11 +114,11 @@ def test_what_waited_is_given_while_events_flow_and_workers_are_killed(
 
 
 def test_an_inbox_that_still_refuses_sets_the_agreement_aside_again_and_loses_nothing(
-    settings: Settings, waiting: list[lane_bus.Sent]
+    settings: Settings, waiting: list[Sent]
 ) -> None:
     refused = resume(settings, "even")
     assert refused.returncode == 1
-    assert "set aside again: inbox.b.even: " in refused.stderr
+    assert "set aside again: inbox.b.even refuses records: " in refused.stderr
     limit(settings, USUAL)
     done = resume(settings, "even")
     assert done.returncode == 0, done.stderr
@@ -127,3 +127,32 @@ def test_an_inbox_that_still_refuses_sets_the_agreement_aside_again_and_loses_no
     again = resume(settings, "even")
     assert (again.returncode, again.stdout) == (0, "even is not set aside anywhere\n")
     assert resume(settings, "evn").returncode == 2
+
+
+def test_a_flood_of_dead_letters_sets_an_agreement_aside_until_it_is_mended_and_resumed(
+    settings: Settings, workers: Workers, tmp_path: Path
+) -> None:
+    workers.start(LINTAS_BATCH_EVENTS="100", LINTAS_DEAD_LETTERS_IN_A_ROW="200")
+    flood = [Sent(n, "nameless") for n in range(0, 8_000, 2)]
+    asyncio.run(publish(settings, iter(flood)))
+    wait_until(lambda: decided(settings) == len(flood), "every event")
+    assert {slot[0] for slot in aside(settings)} == {"even"}
+    assert all("a flood of dead letters: " in why.reason for why in aside(settings).values())
+    outcomes = balance(settings).agreements["even"].outcomes
+    assert outcomes["dead"] + outcomes["waiting"] == len(flood)
+    assert 200 <= outcomes["dead"] < len(flood) / 2
+
+    again = resume(settings, "even")
+    assert again.returncode == 1
+    assert "is set aside again: a flood of dead letters: " in again.stderr
+    assert balance(settings).agreements["even"].outcomes["waiting"] > 0
+
+    lenient = {"all": {"release": {"n": "keep"}}, "even": {"release": {"n": "keep"}}}
+    put_in_force(settings, catalogue(tmp_path / "lenient", consumers=lenient), wait_seconds=60)
+    done = resume(settings, "even")
+    assert done.returncode == 0, done.stderr
+    assert balance(settings).differences() == []
+    outcomes = balance(settings).agreements["even"].outcomes
+    assert outcomes["waiting"] == 0
+    assert len(asyncio.run(inbox(settings, "b.even")).numbers) == outcomes["delivered"] == len(flood) - outcomes["dead"]
+    assert asyncio.run(inbox(settings, "b.all")).numbers == [one.n for one in flood]

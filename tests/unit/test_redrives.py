@@ -5,6 +5,7 @@ import json
 import random
 from collections.abc import Iterable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,6 +65,13 @@ def test_every_letter_is_done_once_whatever_is_asked_how_often(asked: list[list[
     read = log(*((REDRIVE, [letter(one, partition=one % 3) for one in set(letters)]) for letters in asked if letters))
     given_again = [offset for slot in read.slots() for task, _ in read.tasks(slot, Done()) for offset in task.letters]
     assert sorted(given_again) == sorted({offset for letters in asked for offset in letters})
+
+
+@pytest.mark.parametrize("value", [None, b"", b"[]", b"{}", b'{"letters": 7}'])
+def test_a_record_that_is_no_request_asks_for_nothing(value: bytes | None) -> None:
+    read = Redrives()
+    read.add(0, b"\xff" if value is None else TOPIC.encode(), value)
+    assert list(read.slots()) == []
 
 
 def test_many_letters_take_several_records() -> None:
