@@ -147,7 +147,8 @@ def test_a_flood_of_dead_letters_sets_an_agreement_aside_until_it_is_mended_and_
     assert "is set aside again: a flood of dead letters: " in again.stderr
     assert balance(settings).agreements["even"].outcomes["waiting"] > 0
 
-    lenient = {"all": {"release": {"n": "keep"}}, "even": {"release": {"n": "keep"}}}
+    release = {"release": {"who": "pseudonym", "n": "keep"}}
+    lenient = {"all": release, "even": release}
     put_in_force(settings, catalogue(tmp_path / "lenient", consumers=lenient), wait_seconds=60)
     done = resume(settings, "even")
     assert done.returncode == 0, done.stderr
