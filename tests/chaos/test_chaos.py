@@ -14,8 +14,8 @@ from oracle import History, Oracle
 
 pytestmark = pytest.mark.timeout(900)
 
-# A seed by which catalogues are changed early, so that there are events left for what they bring.
-TERMS = Terms(events=40_000, rate=800, faults=36, seconds=45, seed=2392, batch_events=200, keep_history=True)
+# A seed by which catalogues are changed and an inbox refuses early, so that there are events left for what that brings.
+TERMS = Terms(events=40_000, rate=800, faults=36, seconds=45, seed=1199, batch_events=200, keep_history=True)
 
 
 @pytest.fixture(scope="module")
