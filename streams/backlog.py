@@ -52,7 +52,7 @@ class Backlog:
         self._client_id = client_id
         self._consumer: AIOKafkaConsumer | None = None
         self._courses: dict[Slot, _Course] = {}
-        self._resumed: list[Slot] = []
+        self._resumed: collections.deque[tuple[Slot, str]] = collections.deque()  # and since when it is set aside
         self._look_at = 0.0
 
     async def resumed(self, aside: Mapping[Slot, SetAside]) -> Slot | None:
@@ -63,13 +63,14 @@ class Backlog:
         """
         if time.monotonic() > self._look_at:
             asked = (await read_status(self._options)).resumed
-            self._resumed = [slot for slot, why in aside.items() if asked.get(slot) == why.since]
+            self._resumed = collections.deque(asked.items())
             self._look_at = time.monotonic() + LOOK_SECONDS
-        self._resumed = [slot for slot in self._resumed if slot in aside]
-        if not self._resumed:
-            return None
-        self._resumed.append(self._resumed.pop(0))
-        return self._resumed[-1]
+        for _ in range(len(self._resumed)):
+            self._resumed.rotate()
+            slot, since = self._resumed[0]
+            if slot in aside and aside[slot].since == since:  # else it has been set aside once more
+                return slot
+        return None
 
     async def next(self, slot: Slot, why: SetAside, most: int) -> Owed:
         """The next events that wait for a slot.

@@ -312,9 +312,8 @@ def test_of_two_who_plan_at_once_one_is_told_that_the_other_won(
     resize(idle, 4, author="test")
     other = LanePlan(latest_plan(idle).generation + 1, 12, "budi@ops", now())
 
-    def append_after_the_other(settings: Settings, record: tuple[bytes, bytes]) -> None:
-        append(settings, names.LANES_PLANS, other.as_record())
-        append(settings, names.LANES_PLANS, record)
+    def append_after_the_other(settings: Settings, topic: str, record: tuple[bytes, bytes]) -> None:
+        append(settings, topic, other.as_record(), record)
 
     monkeypatch.setattr("streams.resize.append", append_after_the_other)
     with pytest.raises(ResizeOvertaken, match="budi@ops changed the number of lanes to 12"):
