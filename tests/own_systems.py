@@ -1,7 +1,9 @@
 """Systems that a test makes for itself on a real bus, beside any catalogue: their users, rights, topics, schema."""
 
+import asyncio
 import dataclasses
 import json
+import time
 import uuid
 from typing import Any, Self
 
@@ -100,6 +102,14 @@ class OwnSystems:
                 )
         finally:
             await producer.stop()
+        await asyncio.to_thread(self._wait_until_visible, (names.inbox_topic(self.consumer), partition))
+
+    def _wait_until_visible(self, place: tuple[str, int]) -> None:
+        """A transaction's end is acknowledged before it is written to every partition."""
+        cluster, deadline = Cluster(self.settings), time.monotonic() + 10
+        while cluster.committed_ends([place]) != cluster.ends([place]):
+            assert time.monotonic() < deadline, f"a transaction on {place} stays open"
+            time.sleep(0.01)
 
     async def published(self) -> list[Any]:
         """Every record of the event type's topic, partition by partition."""
