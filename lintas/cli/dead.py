@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from schemas.snapshot import Snapshot
     from streams.dead import Choice
     from streams.letters import Letter
+    from streams.redrives import Fate
 
 F = TypeVar("F", bound=Callable[..., Any])
 MASKED: Final = "***"
@@ -31,7 +32,7 @@ def dead() -> None:
 
 
 def _choosing(command: F) -> F:
-    """Give a command the options that choose letters; they come as ``chosen``, what was chosen."""
+    """Give a command the options that choose letters; they are the ``options`` of ``_chosen``."""
     options = [
         click.option("--agreement", metavar="ID", help="only letters of this agreement"),
         click.option("--type", "event_type", metavar="TYPE", help="only events of this type"),
@@ -69,9 +70,9 @@ def list_(*, system: str | None, every: bool, limit: int, output: str, **options
         systems = [system]
     found = [(one, *pair) for one in systems for pair in _chosen(settings, one, every=every, **options)]
     if output == "json":
-        print_json([{"system": one, **_as_json(letter), "fate": fate} for one, letter, fate in found])
+        print_json([{"system": one, **_as_json(letter), **_fate(fate)} for one, letter, fate in found])
         return
-    causes = Counter((one, letter.agreement, letter.stage, letter.rule, fate or "open") for one, letter, fate in found)
+    causes = Counter((one, letter.agreement, letter.stage, letter.rule, _told(fate)) for one, letter, fate in found)
     if not causes:
         click.echo("no dead letters")
         return
@@ -109,7 +110,7 @@ def show(*, system: str, letter: int, output: str) -> None:
     """Show one dead LETTER of a consumer SYSTEM: every problem, and the event; personal fields are masked."""
     settings = Settings()
     ((found, fate),) = _named(settings, system, (letter,))
-    told = {**_as_json(found), "problems": found.problems, "fate": fate, "event": _masked(settings, found)}
+    told = {**_as_json(found), "problems": found.problems, **_fate(fate), "event": _masked(settings, found)}
     if output == "json":
         print_json(told)
         return
@@ -209,7 +210,7 @@ def _chosen(
     letters: Sequence[int] = (),
     where: str | None,
     **options: Any,
-) -> list[tuple["Letter", str | None]]:
+) -> list[tuple["Letter", "Fate | None"]]:
     """Letters with what was decided about them; only those about which nothing was, unless ``every``."""
     from schemas.conditions import ConditionError
     from streams.dead import fates, letters_of
@@ -223,7 +224,7 @@ def _chosen(
         except ConditionError as error:
             raise click.UsageError(f"--where: {error} (--type chooses one event type)") from error
     with_fates = ((letter, redrives.fate(letter.topic, letter.offset)) for letter in found)
-    return [(letter, None if fate is None else fate.kind) for letter, fate in with_fates if every or fate is None]
+    return [(letter, fate) for letter, fate in with_fates if every or fate is None]
 
 
 def _choice(
@@ -247,7 +248,7 @@ def _choice(
     return Choice(frozenset(letters) if letters else None, agreement, topic, stage, since, until)
 
 
-def _named(settings: Settings, system: str, letters: Sequence[int]) -> list[tuple["Letter", str | None]]:
+def _named(settings: Settings, system: str, letters: Sequence[int]) -> list[tuple["Letter", "Fate | None"]]:
     """Letters by their numbers.
 
     Raises:
@@ -338,6 +339,19 @@ def _as_json(letter: "Letter") -> dict[str, Any]:
         "catalogue": letter.catalogue,
         "attempt": letter.attempt,
     }
+
+
+def _fate(fate: "Fate | None") -> dict[str, Any]:
+    """What was decided about a letter, by whom and why."""
+    if fate is None:
+        return {"fate": None}
+    return {"fate": fate.kind, "by": fate.author, "at": fate.at, "reason": fate.reason}
+
+
+def _told(fate: "Fate | None") -> str:
+    if fate is None:
+        return "open"
+    return f"{fate.kind}: {fate.reason}" if fate.reason else fate.kind
 
 
 def _place(letter: "Letter") -> str:

@@ -138,6 +138,7 @@ def test_letters_are_listed_shown_masked_filtered_and_discarded(
     assert gone.stdout == "2 letters discarded\n"
     assert len(letters(settings)) == 8
     assert sorted(str(one["fate"]) for one in letters(settings, "--all")) == ["None"] * 8 + ["discard"] * 2
+    assert "discard: a test" in lintas(settings, "dead", "list", "b.strict", "--all").stdout
     put(settings, tmp_path / "lenient", {"all": RELEASE, "strict": RELEASE})
     assert lintas(settings, "dead", "redrive", "b.strict", "--all").returncode == 0
     received = asyncio.run(inbox(settings, "b.strict")).numbers
