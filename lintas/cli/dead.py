@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 MASKED: Final = "***"
 _SHOWN: Final = 20
+_TELLS_NOBODY: Final = (
+    "specversion",
+    "type",
+    "time",
+    "datacontenttype",
+)  # the rest of an envelope may tell of a person
 
 
 @click.group()
@@ -310,19 +316,29 @@ def _masked(settings: Settings, letter: "Letter") -> dict[str, Any] | None:
         return None
     contract = published.contract
 
-    def mask(value: Any, path: str) -> Any:
-        if path and is_personal(contract, path):
+    def mask(value: Any, paths: Sequence[str]) -> Any:
+        """``paths``: of a record's field, and of a map's value, since the two look alike."""
+        if any(is_personal(contract, path) for path in paths):
             return None if value is None else MASKED
         if isinstance(value, dict):
-            return {name: mask(one, f"{path}.{name}" if path else name) for name, one in value.items()}
+            return {
+                name: mask(one, [below for path in paths for below in _below(path, name)])
+                for name, one in value.items()
+            }
         if isinstance(value, list):
-            return [mask(one, f"{path}[]") for one in value]
+            return [mask(one, [f"{path}[]" for path in paths]) for one in value]
         return value
 
-    attributes = dict(event.envelope.attributes)
-    if contract.personal_fields:
-        attributes |= {name: MASKED for name in ("id", "subject") if name in attributes}
-    return {"attributes": attributes, "data": mask(json_data.to_json(Codec(published.current.schema), event.data), "")}
+    attributes = {
+        name: value if name in _TELLS_NOBODY or not contract.personal_fields else MASKED
+        for name, value in event.envelope.attributes.items()
+    }
+    data = json_data.to_json(Codec(published.current.schema), event.data)
+    return {"attributes": attributes, "data": {name: mask(value, [name]) for name, value in data.items()}}
+
+
+def _below(path: str, name: str) -> tuple[str, str]:
+    return f"{path}.{name}", f"{path}{{}}"
 
 
 def _as_json(letter: "Letter") -> dict[str, Any]:

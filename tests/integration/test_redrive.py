@@ -122,6 +122,7 @@ def test_letters_are_listed_shown_masked_filtered_and_discarded(
     shown = lintas(settings, "dead", "show", "b.strict", "0", "-o", "json")
     event = json.loads(shown.stdout)["event"]
     assert event["data"]["who"] == event["data"]["name"] == event["attributes"]["subject"] == "***"
+    assert {event["attributes"][name] for name in ("id", "source")} == {"***"}
     assert event["data"]["n"] % 2 == 1
     assert "person-" not in lintas(settings, "dead", "show", "b.strict", "0").stdout
 
