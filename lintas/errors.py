@@ -26,6 +26,7 @@ LintasError
 ├── RefusedAgain           what waits for an agreement is refused as before
 ├── NotResumed             an agreement has not been given everything that waits for it yet
 ├── NotRedriven            dead letters have not been given again yet
+├── NothingToReplay        no agreement gives the consumer such events
 ├── RequestRefused         the bus refused what a system asked of it
 ├── ProcessorStopped       a processor must not go on
 │   ├── OwnershipLost      another instance does its work
@@ -248,6 +249,13 @@ class NotRedriven(LintasError):
 
     Likely cause: they are many, a lane has stopped, or the agreement is set aside. Lanes go on with it by themselves.
     Remedy: `lintas lanes show`. There is no need to ask again, and no harm in it.
+    """
+
+
+class NothingToReplay(LintasError):
+    """Nothing can be replayed for {system}: {reason}.
+
+    Remedy: `lintas agreement list` shows what it is entitled to, and from when until when.
     """
 
 

@@ -19,6 +19,7 @@ LANES_PLANS = "lintas.lanes.plans"  # kept for ever: how many lanes each generat
 LANES_STATUS = "lintas.lanes.status"  # compacted: what each lane runs, which agreements are set aside or resumed
 LANES_WAITING = "lintas.lanes.waiting"  # which events wait for agreements that are set aside
 REDRIVES = "lintas.redrives"  # append-only: which dead letters are to be given again, or are discarded
+REPLAYS = "lintas.replays"  # append-only: which events of the past are to be given to one consumer once more
 
 LANES_OFFSETS_GROUP = "lintas.lanes.offsets"  # no members: positions in events.*, committed by the lanes' transactions
 
@@ -27,6 +28,7 @@ WORKER = "lintas.worker"
 RESERVED_AGENCY = "lintas"
 
 HEADER_SALT = "lintas-salt"  # the recipient's own salt: opens the commitment to what it received, and nothing else
+HEADER_REPLAY = "ce_replay"  # the number of the replay that an event is given for
 ERROR_PREFIX = "__lintas.errors."  # after Kafka Connect's __connect.errors.*
 
 AGENCY_ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")

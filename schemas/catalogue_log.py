@@ -1,6 +1,7 @@
 """What the catalogue topic holds, record by record: objects by digest, and the chain of pointers. Pure."""
 
 import dataclasses
+import datetime as dt
 import hashlib
 import json
 from collections.abc import Iterator
@@ -127,6 +128,10 @@ class CatalogueLog:
                 suggestion=f"{problem} See `lintas catalogue history`.",
             )
         return found[0]
+
+    def at(self, moment: dt.datetime) -> Pointer | None:
+        """The catalogue that was in force at a moment; None before the first."""
+        return next((pointer for pointer in self.history if dt.datetime.fromisoformat(pointer.at) <= moment), None)
 
     def topics_ever(self) -> set[str]:
         """The topic of every event type that any catalogue ever held."""

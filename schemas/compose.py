@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from lintas import names
 from schemas.load import Catalogue
+from schemas.model import Agreement
 from schemas.registered_form import registered_form
 from schemas.released import released_schema
 from schemas.snapshot import PublishedAgreement, PublishedEventType, RegisteredSchema, Snapshot
@@ -27,12 +28,7 @@ def compose(catalogue: Catalogue, register: Register) -> Snapshot:
         event_types[name] = PublishedEventType(contract, topic, tuple(versions))
     agreements = {}
     for name, agreement in catalogue.agreements.items():
-        derived = released_schema(
-            catalogue.schemas[agreement.event_type],
-            agreement.release,
-            name="Released",
-            namespace=_namespace(agreement.agreement),
-        )
+        derived = derived_schema(agreement, catalogue.schemas[agreement.event_type])
         versions = register(names.released_subject(agreement.consumer, name), derived)
         agreements[name] = PublishedAgreement(agreement, versions[-1])
     audit = register(names.subject_of_topic(names.AUDIT_DECISIONS), AUDIT_SCHEMA)[-1]
@@ -49,6 +45,11 @@ def numbering() -> Register:
     return register
 
 
-def _namespace(agreement: str) -> str:
-    """An Avro namespace of an agreement's id, whose dashes Avro does not take."""
-    return "lintas.released." + agreement.replace("-", "_")
+def derived_schema(agreement: Agreement, source: Any) -> Any:
+    """The schema of what an agreement releases of events written as ``source``.
+
+    Raises:
+        ReleaseProblems: the release does not fit it.
+    """
+    namespace = "lintas.released." + agreement.agreement.replace("-", "_")  # Avro takes no dashes
+    return released_schema(source, agreement.release, name="Released", namespace=namespace)

@@ -86,6 +86,7 @@ def system_topics(settings: Settings) -> list[Topic]:
         Topic(names.LANES_PLANS, 1, {**common, "retention.ms": FOR_EVER}),
         Topic(names.LANES_STATUS, 1, compact),
         Topic(names.REDRIVES, 1, {**common, "retention.ms": FOR_EVER}),
+        Topic(names.REPLAYS, 1, {**common, "retention.ms": FOR_EVER}),
         Topic(names.LANES_WAITING, WAITING_PARTITIONS, {**common, "retention.ms": str(DEAD_RETENTION_DAYS * DAY_MS)}),
     ]
 
@@ -96,7 +97,7 @@ def control_topic(settings: Settings, generation: int, lanes: int) -> Topic:
 
 
 def system_acls() -> frozenset[Acl]:
-    """What the workers may do: read events and dead letters, write what they decide, hold the lanes' ids; no more."""
+    """What the workers may do: read events and letters, write what they decide, hold the lanes' ids; no more."""
 
     def may(operation: Operation, resource: Resource, name: str, pattern: Pattern) -> Acl:
         return Acl(names.WORKER, operation, resource, name, pattern)
@@ -105,6 +106,7 @@ def system_acls() -> frozenset[Acl]:
         {
             may("READ", "TOPIC", names.EVENTS, "PREFIXED"),
             may("READ", "TOPIC", names.DEAD, "PREFIXED"),  # to redrive
+            may("READ", "TOPIC", names.QUARANTINE, "PREFIXED"),  # as well
             may("READ", "TOPIC", "lintas.", "PREFIXED"),
             may("READ", "TOPIC", names.AUDIT_DECISIONS, "LITERAL"),  # to restore lost positions
             *(

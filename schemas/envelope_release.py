@@ -17,7 +17,7 @@ from schemas.rules import CannotRelease, Pseudonymise, ReleaseRule
 from schemas.wire.moments import moment
 
 # Made by the bus for every delivery.
-OURS: Final = ("specversion", "type", "datacontenttype", "dataschema", "agreement", "channel")
+OURS: Final = ("specversion", "type", "datacontenttype", "dataschema", "agreement", "channel", "replay")
 _FIRST: Final = ("source", "id", "subject", "time")  # in this order, then what else is released
 _KEEP, _DROP, _PSEUDONYM, _DAY = Keep(), Drop(), Pseudonym(), Generalise(to="day", band=None)
 _PERSONAL: Final[Mapping[str, ReleaseRule]] = {

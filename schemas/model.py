@@ -8,6 +8,7 @@ import enum
 from typing import Annotated, Any
 
 from pydantic import (
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -118,6 +119,12 @@ class Validity(Strict):
     until: dt.date
 
 
+class Backfill(Strict):
+    """What an agreement gets of the time before it came into force, before it goes on with what is published then."""
+
+    from_: AwareDatetime = Field(alias="from", description="events published at this moment or later; with a time zone")
+
+
 class Standing(enum.StrEnum):
     """Whether an agreement is in force at a moment."""
 
@@ -138,6 +145,7 @@ class Agreement(Strict):
     purpose: Text
     valid: Validity
     suspended: bool = False
+    backfill: Backfill | None = Field(None, description="what of the past it gets first, once")
     when: str | None = Field(None, description="CEL; false: not mine, no copy, one bit in the audit record")
     require: dict[str, str] = Field(
         default_factory=dict, description="CEL by name; false: mine but broken, dead letter"

@@ -1,4 +1,4 @@
-"""Reads what agreements that were set aside still have to get, for one lane, beside the events that are live."""
+"""Reads for one lane what is to be given besides live events: what waits, letters, the past."""
 
 import asyncio
 import collections
@@ -25,6 +25,7 @@ LOOK_SECONDS: Final = 5.0
 POLL_MS: Final = 200
 EARLIER: Final = dt.timedelta(minutes=10)  # records carry the workers' clocks
 READ_SECONDS: Final = 15.0
+LETTERS_SECONDS: Final = 120.0
 
 
 @dataclasses.dataclass(slots=True)
@@ -44,7 +45,7 @@ class Owed:
 
 
 class Backlog:
-    """One lane's reader of its slots that are set aside; costs nothing as long as none is resumed."""
+    """One lane's reader of what is not live; costs nothing as long as there is nothing of that."""
 
     def __init__(self, options: Mapping[str, Any], client_id: str) -> None:
         """``options`` are connection arguments for aiokafka."""
@@ -96,6 +97,49 @@ class Backlog:
         found = await self._fetch(await self._started(), (topic, 0), offsets)
         return [Letter.from_record(found[offset]) for offset in offsets if offset in found]
 
+    async def letters_since(self, topic: str, since_ms: int) -> Sequence[Letter]:
+        """The letters of a topic that were written at a moment or later; the workers' clocks may have differed.
+
+        Raises:
+            KafkaError, TimeoutError: the brokers cannot be asked.
+        """
+        position = await self.at_time((topic, 0), since_ms - int(EARLIER.total_seconds() * 1000))
+        end = await self._end((topic, 0))
+        found: list[Letter] = []
+        async with asyncio.timeout(LETTERS_SECONDS):
+            while position < end:
+                records, position = await self.read((topic, 0), position, end)
+                found += map(Letter.from_record, records)
+        return found
+
+    async def at_time(self, partition: Partition, moment_ms: int) -> int:
+        """The first offset of a partition whose record is not older than a moment; its end if there is none.
+
+        Raises:
+            KafkaError, TimeoutError: the brokers cannot be asked.
+        """
+        consumer, place = await self._started(), TopicPartition(*partition)
+        found = (await consumer.offsets_for_times({place: moment_ms}))[place]
+        return await self._end(partition) if found is None else int(found.offset)
+
+    async def read(self, partition: Partition, position: int, until: int) -> tuple[list[InputRecord], int]:
+        """Some records from a position on and before ``until``, and the position behind them; none that are deleted.
+
+        Raises:
+            KafkaError, TimeoutError: the brokers cannot be asked.
+        """
+        consumer, place = await self._started(), TopicPartition(*partition)
+        position = max(position, (await consumer.beginning_offsets([place]))[place])
+        consumer.assign([place])
+        consumer.seek(place, position)
+        async with asyncio.timeout(READ_SECONDS):
+            while position < until:
+                read = (await consumer.getmany(place, timeout_ms=POLL_MS)).get(place, [])
+                position = min(await consumer.position(place), until)
+                if read:
+                    return [_as_input(record) for record in read if record.offset < until], position
+        return [], until
+
     def forget(self, slot: Slot) -> None:
         """The slot waits no more, or what was read of it was not given."""
         self._courses.pop(slot, None)
@@ -105,6 +149,10 @@ class Backlog:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             await stop_quietly(consumer)
+
+    async def _end(self, partition: Partition) -> int:
+        place = TopicPartition(*partition)
+        return int((await (await self._started()).end_offsets([place]))[place])
 
     async def _started(self) -> AIOKafkaConsumer:
         if self._consumer is None:

@@ -5,13 +5,13 @@ Each input partition's events are decided by a ``Carrier``.
 
 import datetime as dt
 import secrets
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 
 from streams import audit, evidence
 from streams.carrier import Carrier
-from streams.decide import Plans
-from streams.decisions import REDRIVEN, RESUMED
+from streams.decide import Decision, Plans
+from streams.decisions import BACKFILLED, READMITTED, REDRIVEN, REPLAYED, RESUMED
 from streams.letters import Letter
 from streams.record_format import RawBatch
 from streams.records import InputRecord
@@ -26,7 +26,8 @@ class Batch:
         outputs: the contents of the records to write, by output partition, in order.
         decided: what was decided, by input partition.
         next_offsets: the position after the last event, by input partition.
-        first_offsets: the offset of the first event, by input partition.
+        first_offsets: from where on an agreement would have to be given again, by input partition; only of events
+            that come for the first time, or had waited.
         events: how many were added.
     """
 
@@ -81,7 +82,25 @@ class Batch:
         carrier, index = self._of(slot)
         for letter in letters:
             carrier.catch_up(letter.event.offset, letter.event, index, f"{REDRIVEN} {number}", letter.attempt + 1)
-            self.first_offsets.setdefault(slot[1:], letter.event.offset)
+            self.events += 1
+
+    def give_past(self, slot: Slot, records: Iterable[InputRecord], replay: int | None) -> None:
+        """Decide events of the past for one agreement: for a replay, or since it is new. No others may come."""
+        carrier, index = self._of(slot)
+        asked = BACKFILLED if replay is None else f"{REPLAYED} {replay}"
+        for record in records:
+            carrier.give_past(record, index, asked, replay)
+            self.events += 1
+
+    def outcomes(self, place: Partition) -> Counter[type[Decision]]:
+        """How often each was decided of a partition's events, by the reference path."""
+        return self._carriers[place].outcomes if place in self._carriers else Counter()
+
+    def readmit(self, place: Partition, letters: Iterable[Letter], number: int) -> None:
+        """Decide events of quarantine for everybody, at the word of request ``number``. No others may come."""
+        carrier = self._carrier(place)
+        for letter in letters:
+            carrier.readmit(letter.event, f"{READMITTED} {number}", letter.attempt + 1)
             self.events += 1
 
     def floods(self) -> Mapping[Slot, Sequence[str]]:

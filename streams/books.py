@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 from lintas import names
 from schemas.model import Standing
 from streams.decisions import (
+    BACKFILLED,
     CAUGHT_UP,
     IN_FORCE,
+    REPLAYED,
     RESUMED,
     ROUTED,
     Decided,
@@ -36,6 +38,7 @@ class EventTypeAccount:
     event_type: str
     events: Matching = dataclasses.field(default_factory=Matching)  # decided; published
     quarantined: Matching = dataclasses.field(default_factory=Matching)  # by the audit; in quarantine
+    readmitted: Matching = dataclasses.field(default_factory=Matching)  # events quarantined; that were decided again
     outcomes: Counter[str] = dataclasses.field(default_factory=Counter)
     problems: Counter[str] = dataclasses.field(default_factory=Counter)  # of quarantined events: stage and rule
     positions: dict[int, int] = dataclasses.field(default_factory=dict)  # behind the last decided event, by partition
@@ -59,6 +62,7 @@ class AgreementAccount:
     event_type: str
     routed: int = 0  # events that were routed while the agreement was in the catalogue
     outcomes: Counter[str] = dataclasses.field(default_factory=Counter)  # as Verdict.outcome has them
+    replayed: Counter[str] = dataclasses.field(default_factory=Counter)  # likewise, of events given once more
     delivered: Matching = dataclasses.field(default_factory=Matching)  # by the audit; in the inbox
     dead: Matching = dataclasses.field(default_factory=Matching)  # by the audit; dead letters
     waiting: Matching = dataclasses.field(default_factory=Matching)  # events that waited; that were decided at last
@@ -143,9 +147,14 @@ class Books:
             if event.outcome == CAUGHT_UP:
                 self._catch_up(event, expected, decided_ms, settled)
                 continue
-            account.events.name(event.place, event.place, required=is_held)
+            if event.is_readmitted:
+                account.outcomes["quarantined"] -= 1
+                account.readmitted.find(event.place, event.place)
+            else:
+                account.events.name(event.place, event.place, required=is_held)
             account.outcomes[event.outcome] += 1
             if event.outcome == "quarantined":
+                account.readmitted.name(event.place, event.place, required=False)
                 quarantine = names.quarantine_topic(topic.removeprefix(names.EVENTS).partition(".")[0])
                 required = settled and self._is_held(quarantine, 0, decided_ms)
                 account.quarantined.name(event.place, event.place, required=required)
@@ -177,20 +186,33 @@ class Books:
                 self.agreements[name].contradictory.append(event.place)
 
     def _catch_up(self, event: Decided, expected: Mapping[str, str], decided_ms: int, settled: bool) -> None:
-        """What had waited, or had been dead, was decided again."""
+        """What had waited, had been dead, or was published before an agreement began, was decided; or is replayed."""
         for verdict in event.verdicts:
-            agreement = self.agreements[verdict.agreement]
-            before = "waiting" if event.problem == RESUMED else "dead"
-            agreement.outcomes[before] -= 1
-            (agreement.waiting if before == "waiting" else agreement.redriven).find(event.place, event.place)
-            self._enter(event, verdict, expected.get(verdict.agreement, ""), decided_ms, settled)
+            agreement, consumer = self.agreements[verdict.agreement], expected.get(verdict.agreement, "")
+            if event.asked == REPLAYED:
+                agreement.replayed[verdict.outcome] += 1
+                if verdict.outcome == "delivered":
+                    self._deliver(event, verdict, consumer, decided_ms, settled)
+                continue
+            if event.asked == BACKFILLED:
+                agreement.routed += 1
+            elif event.asked == RESUMED:
+                agreement.outcomes["waiting"] -= 1
+                agreement.waiting.find(event.place, event.place)
+            else:
+                agreement.outcomes["dead"] -= 1
+                agreement.redriven.find(event.place, event.place)
+            self._enter(event, verdict, consumer, decided_ms, settled)
+
+    def _deliver(self, event: Decided, verdict: Verdict, consumer: str, decided_ms: int, settled: bool) -> None:
+        held = self._is_held(names.inbox_topic(consumer), verdict.partition, decided_ms)
+        self.agreements[verdict.agreement].delivered.name(verdict.receipt, event.place, required=settled and held)
 
     def _enter(self, event: Decided, verdict: Verdict, consumer: str, decided_ms: int, settled: bool) -> None:
         agreement = self.agreements[verdict.agreement]
         agreement.outcomes[verdict.outcome] += 1
         if verdict.outcome == "delivered":
-            held = self._is_held(names.inbox_topic(consumer), verdict.partition, decided_ms)
-            agreement.delivered.name(verdict.receipt, event.place, required=settled and held)
+            self._deliver(event, verdict, consumer, decided_ms, settled)
         elif verdict.outcome == "dead":
             held = self._is_held(names.dead_topic(consumer), 0, decided_ms)
             agreement.dead.name(event.place, event.place, required=settled and held)
@@ -258,6 +280,9 @@ class Books:
             yield Difference(topic, "events quarantined, but not in quarantine", account.quarantined.missing)
             yield Difference(
                 topic, "records in quarantine without a decision, or there twice", account.quarantined.unexplained
+            )
+            yield Difference(
+                topic, "events readmitted that had not been quarantined, or twice", account.readmitted.unexplained
             )
             yield Difference(
                 topic, "audit records that list other agreements than their catalogue, from here on", account.strange

@@ -34,6 +34,8 @@ class Breaker:
             if run >= self._most:
                 del self._runs[slot]
                 since = batch.at.isoformat(timespec="milliseconds")
-                begun = "" if before is None else before.waiting_since
-                flooded[slot] = SetAside(from_offset, REASON.format(run=run, reason=reasons[-1]), since, begun)
+                why = REASON.format(run=run, reason=reasons[-1])
+                flooded[slot] = (
+                    SetAside(from_offset, why, since) if before is None else before.again(from_offset, why, since)
+                )
         return flooded

@@ -5,8 +5,10 @@ ordinary about an event or a release is decided by the reference path (``streams
 that crashes the code is given to nobody, or not to the one consumer at whose agreement it does; the others go on.
 """
 
+import contextlib
 import datetime as dt
 import itertools
+from collections import Counter
 from collections.abc import Mapping, MutableMapping, Sequence
 from hashlib import sha256
 from typing import Final, NamedTuple
@@ -20,7 +22,7 @@ from schemas.wire.errors import MalformedEvent, Problem
 from schemas.wire.varint import read_varint, zigzag
 from streams import audit, dead_letters
 from streams.crashes import Crashed, problem_of
-from streams.decide import AgreementPlan, Dead, Event, EventTypePlan, Filtered, Stage, reason_of
+from streams.decide import AgreementPlan, Dead, Decision, Event, EventTypePlan, Filtered, Stage, reason_of
 from streams.envelope_shapes import NO_SHAPE, Attributes, Match
 from streams.evidence import LABEL, SALTS_IN, SALTS_OUT, commitment, commitment_to, salts
 from streams.record_format import RawBatch, content
@@ -42,6 +44,9 @@ class OutOfTheOrdinary(Exception):
 
 
 _DELETED: Final = Problem("", "deleted", "retention deleted the event before it could be given")
+_ASIDE: Final = Problem(
+    "", "set-aside", "the agreement was set aside when the event came out of quarantine: resume it, redrive this letter"
+)
 _ODD_EVENT: Final = (OutOfTheOrdinary, *DECLINES)
 # What a plan raises where the reference path must say more: values out of the ordinary, or why something fails.
 _ODD_RELEASE: Final = (OutOfTheOrdinary, CannotRelease, ConditionFailed, IndexError, UnicodeDecodeError)
@@ -96,6 +101,9 @@ class Carrier:
         self.waiting: dict[str, list[int]] = {}  # offsets, by agreement that is set aside
         self.dead: dict[str, list[str]] = {}  # why each could not be given, by agreement
         self._attempt = 1
+        self._replay: int | None = None  # which, where events of the past are given once more
+        self.outcomes: Counter[type[Decision]] = Counter()  # of the reference path
+        self._readmits: str | None = None  # what asked for it, where events of quarantine are decided
         self._rows: dict[Reading, list[_Row]] = {}
         self._filtered: dict[int, bytes] = {0: audit.NOTHING_FILTERED}
         self.decided = audit.PartitionDecisions(
@@ -353,13 +361,38 @@ class Carrier:
             decision = self._bury(plan, index, record, Dead(Stage.EVENT, (_DELETED,)))
         else:
             decision = self._serve_in_full(plan, index, record)
+        self._enter(record, index, asked, decision)
+
+    def give_past(self, record: InputRecord, index: int, asked: str, replay: int | None) -> None:
+        """Decide an event of the past for one agreement, if it is the first of its repeats.
+
+        ``replay`` is the number of the replay that it is given for: then the delivery is marked, and for what cannot be
+        given there is no dead letter, since there was one when the event was new.
+        """
+        self._replay = replay
+        event = None
+        with contextlib.suppress(Exception):  # _serve_in_full reads it anew, and says why it cannot
+            event = self._plan.read(record)
+        if event is None or not self._window.is_repeat(record.offset, record.timestamp_ms, event.identity):
+            decision = self._serve_in_full(self._plan.agreements[index], index, record, event)
+            self._enter(record, index, asked, decision)
+
+    def _enter(self, record: InputRecord, index: int, asked: str, decision: bytes | None) -> None:
+        """Enter what was decided for one agreement about an event that others are not concerned with now."""
         payload_in = commitment_to(next(self._salts_in), content(record.key, record.value, record.headers))
-        bits = 1 << index if decision is None else 0
-        filtered = audit.filtered(bits, len(self._plan.agreements))
+        filtered = audit.filtered(1 << index if decision is None else 0, len(self._plan.agreements))
         made = audit.array([] if decision is None else [decision])
-        head = zigzag(offset), zigzag(record.timestamp_ms), audit.CAUGHT_UP, payload_in
-        self.decided.offsets.append(offset)
+        head = zigzag(record.offset), zigzag(record.timestamp_ms), audit.CAUGHT_UP, payload_in
+        self.decided.offsets.append(record.offset)
         self.decided.entries.append(join((*head, audit.problem(asked), filtered, made)))
+
+    def readmit(self, record: InputRecord, asked: str, attempt: int) -> None:
+        """Decide an event that was quarantined, for everybody, at its own place among the partition's events."""
+        self._readmits, self._attempt = asked, attempt
+        payload_in = commitment_to(next(self._salts_in), content(record.key, record.value, record.headers))
+        decided = self._decided_in_full(record, payload_in)
+        self.decided.offsets.append(record.offset)
+        self.decided.entries.append(join((zigzag(record.offset), zigzag(record.timestamp_ms), *decided)))
 
     # The reference path.
 
@@ -372,9 +405,10 @@ class Carrier:
             return self._quarantine(record, payload_in, error)
         except Exception as error:  # noqa: BLE001  as above
             return self._quarantine(record, payload_in, Crashed([problem_of(error)]))
-        source, event_id = event.envelope.source.encode(), event.envelope.id.encode()
-        if self._window.is_repeat(record.offset, record.timestamp_ms, identity(source, event_id)):
-            return audit.DUPLICATE, payload_in, _NOTHING_MORE
+        seen = self._window.is_repeat if self._readmits is None else self._window.readmit
+        asked = audit.NO_PROBLEM if self._readmits is None else audit.problem(self._readmits)
+        if seen(record.offset, record.timestamp_ms, event.identity):
+            return audit.DUPLICATE, payload_in, asked, audit.NOTHING_FILTERED, audit.END
         bits, made = 0, []
         for index, (agreement, standing) in enumerate(zip(self._plan.agreements, self._standings, strict=True)):
             if standing is Standing.IN_FORCE:
@@ -384,12 +418,16 @@ class Carrier:
                 else:
                     made.append(decision)
         filtered = audit.filtered(bits, len(self._plan.agreements))
-        return audit.ROUTED, payload_in, audit.NO_PROBLEM, filtered, audit.array(made)
+        return audit.ROUTED, payload_in, asked, filtered, audit.array(made)
 
     def _quarantine(self, record: InputRecord, payload_in: bytes, error: MalformedEvent) -> Sequence[bytes]:
         self._window.add_malformed(record.offset)
-        self._write(dead_letters.quarantined(record, self._plan, error, catalogue=self._catalogue, at=self._at))
-        problem = audit.problem(reason_of(error))
+        made = dead_letters.quarantined(
+            record, self._plan, error, catalogue=self._catalogue, at=self._at, attempt=self._attempt
+        )
+        self._write(made)
+        reason = reason_of(error)
+        problem = audit.problem(reason if self._readmits is None else f"{self._readmits}: {reason}")
         return audit.QUARANTINED, payload_in, problem, audit.NOTHING_FILTERED, audit.END
 
     def _serve_in_full(
@@ -405,13 +443,20 @@ class Carrier:
             decision = Dead(Stage.EVENT, error.problems)
         except Exception as error:  # noqa: BLE001  as above
             decision = Dead(Stage.CRASH, (problem_of(error),))
+        self.outcomes[type(decision)] += 1
         if isinstance(decision, Filtered):
             return None
         if (reason := self._aside.get(plan.agreement.agreement)) is not None:
+            if self._readmits is not None:  # what waits is given in the order of the input, where this one comes late
+                return self._bury(plan, index, record, Dead(Stage.DELIVERY, (_ASIDE,)))
             self._waits(plan).append(record.offset)
             return audit.undelivered(index, "waiting", reason)
         if isinstance(decision, Dead):
+            if self._replay is not None:
+                return audit.undelivered(index, "dead", decision.reason)
             return self._bury(plan, index, record, decision)
+        if self._replay is not None:
+            decision.headers.append((names.HEADER_REPLAY, str(self._replay).encode()))
         salt, self._salt_out = self._salt_out, next(self._salts_out)
         headers = [*decision.headers, (names.HEADER_SALT, salt)]
         made = commitment(salt, decision.key, headers, decision.value)

@@ -34,9 +34,9 @@ def dead_letter(
 
 
 def quarantined(
-    record: InputRecord, plan: EventTypePlan, error: MalformedEvent, *, catalogue: str, at: dt.datetime
+    record: InputRecord, plan: EventTypePlan, error: MalformedEvent, *, catalogue: str, at: dt.datetime, attempt: int
 ) -> OutputRecord:
-    """The event that no one can be given."""
+    """The event that no one can be given; ``attempt`` counts how often it has been read."""
     return OutputRecord(
         plan.quarantine,
         0,
@@ -44,7 +44,7 @@ def quarantined(
         record.value,
         [
             *_original(record),
-            *_why(record, stage=error.stage, problems=error.problems, catalogue=catalogue, at=at),
+            *_why(record, stage=error.stage, problems=error.problems, catalogue=catalogue, at=at, attempt=attempt),
         ],
     )
 
@@ -55,7 +55,7 @@ def _original(record: InputRecord) -> Iterable[tuple[str, bytes]]:
 
 
 def _why(
-    record: InputRecord, *, stage: str, problems: tuple[Problem, ...], catalogue: str, at: dt.datetime, attempt: int = 1
+    record: InputRecord, *, stage: str, problems: tuple[Problem, ...], catalogue: str, at: dt.datetime, attempt: int
 ) -> Iterable[tuple[str, bytes]]:
     yield _header("topic", record.topic)
     yield _header("partition", str(record.partition))

@@ -1,10 +1,11 @@
 """What the bus does with one event: pure decisions, compiled once for each catalogue (DESIGN section 3)."""
 
 import contextlib
+import copy
 import dataclasses
 import datetime as dt
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lintas import names
@@ -24,7 +25,9 @@ from schemas.wire.envelope import Envelope
 from schemas.wire.errors import MalformedData, MalformedEnvelope, MalformedEvent, Problem, UnknownSchema
 from streams.envelope_shapes import KnownEnvelopes
 from streams.records import InputRecord
+from streams.slots import EVERYBODY, Partition, Slot
 from streams.span_plans import Reading, Terms
+from streams.window import identity
 
 
 class Stage(enum.StrEnum):
@@ -33,6 +36,7 @@ class Stage(enum.StrEnum):
     WHEN = "when"
     REQUIRE = "require"
     RELEASE = "release"
+    DELIVERY = "delivery"  # not the event's fault
     EVENT = "event"  # it was well-formed when it was published, and is not so by now
     CRASH = "crash"  # not a rule's word: the code failed
 
@@ -45,6 +49,11 @@ class Event:
     data: Mapping[str, Any]
     publisher: str
     key: bytes | None
+
+    @property
+    def identity(self) -> bytes:
+        """What it shares with its repeats."""
+        return identity(self.envelope.source.encode(), self.envelope.id.encode())
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -279,18 +288,45 @@ class Plans:
     def __init__(self, snapshot: Snapshot, keys: PseudonymKeys) -> None:
         """Compile a catalogue; ``keys`` make pseudonyms and inbox partitions."""
         self.snapshot = snapshot
+        self._keys = keys
         self.digest = snapshot.digest
         self.by_topic: Mapping[str, EventTypePlan] = {
             published.topic: EventTypePlan(snapshot, published, keys) for published in snapshot.event_types.values()
         }
 
-    def in_force(self, slot: tuple[str, str, int], at: dt.datetime) -> bool:
-        """Whether an agreement (name, input topic, partition) is in the catalogue and in force at ``at``."""
-        event_type = self.by_topic.get(slot[1])
-        return event_type is not None and any(
-            plan.agreement.agreement == slot[0] and plan.agreement.standing(at) is Standing.IN_FORCE
-            for plan in event_type.agreements
+    def under(self, terms: PublishedAgreement) -> "Plans":
+        """The same catalogue with other terms for one agreement, for events of its type alone."""
+        agreement = terms.contract
+        snapshot = dataclasses.replace(
+            self.snapshot, agreements={**self.snapshot.agreements, agreement.agreement: terms}
         )
+        published = snapshot.event_types[agreement.event_type]
+        plans = copy.copy(self)
+        plans.by_topic = {published.topic: EventTypePlan(snapshot, published, self._keys)}
+        return plans
+
+    def in_force(self, slot: Slot, at: dt.datetime) -> bool:
+        """Whether an agreement (name, input topic, partition) is in the catalogue and in force at ``at``.
+
+        For everybody (``EVERYBODY``): whether the event type is in the catalogue.
+        """
+        event_type = self.by_topic.get(slot[1])
+        return event_type is not None and (
+            slot[0] == EVERYBODY
+            or any(
+                plan.agreement.agreement == slot[0] and plan.agreement.standing(at) is Standing.IN_FORCE
+                for plan in event_type.agreements
+            )
+        )
+
+    def backfills(self, partitions: Iterable[Partition]) -> dict[Slot, dt.datetime]:
+        """Which agreements are to get their past in some input partitions, and from when on."""
+        return {
+            (plan.agreement.agreement, *place): plan.agreement.backfill.from_
+            for place in partitions
+            for plan in self.by_topic[place[0]].agreements
+            if plan.agreement.backfill is not None
+        }
 
     def partitions(self) -> list[tuple[str, int]]:
         """Every input partition, by topic and number."""

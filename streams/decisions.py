@@ -14,6 +14,8 @@ IN_FORCE: Final = Standing.IN_FORCE.value
 ROUTED: Final = "routed"
 CAUGHT_UP: Final = "caught_up"  # routed before, decided again for the agreements that are mentioned ...
 RESUMED, REDRIVEN = "resumed", "redriven"  # ... since it had waited; or had been dead, with the number of the request
+BACKFILLED, REPLAYED = "backfilled", "replayed"  # ... or was published before it began; or once more, and which replay
+READMITTED: Final = "readmitted"  # quarantined before, decided again for everybody, with the number of the request
 
 
 class Place(NamedTuple):
@@ -50,6 +52,16 @@ class Decided:
     outcome: str  # routed, duplicate, quarantined; or caught_up
     problem: str | None
     verdicts: tuple[Verdict, ...]
+
+    @property
+    def asked(self) -> str:
+        """What it was decided again for; meaningful for ``caught_up`` only, or if it is READMITTED."""
+        return (self.problem or "").partition(" ")[0]
+
+    @property
+    def is_readmitted(self) -> bool:
+        """Whether it had been quarantined before."""
+        return self.asked == READMITTED
 
 
 def receipt(payload_out: bytes, inbox_partition: int) -> bytes:

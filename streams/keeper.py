@@ -18,10 +18,12 @@ from schemas.lane_plans import LanePlan
 from schemas.pseudonyms import PseudonymKeys
 from schemas.publication import CatalogueFollower
 from streams.decide import Plans
+from streams.duties import LaneDuties
 from streams.generations import finish
-from streams.lane import Lane, LaneDuties
-from streams.log_follower import plan_follower, redrive_follower
+from streams.lane import Lane
+from streams.log_follower import plan_follower, redrive_follower, replay_follower
 from streams.membership import Membership
+from streams.pace import Pace
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +53,7 @@ class LaneKeeper(Service):  # type: ignore[misc]  # mode ships no types
         self._membership: Membership | None = None
         self._generations = plan_follower(options, self._changed)
         self._redrives = redrive_follower(options, self._changed)
+        self._replays = replay_follower(options, self._changed)
 
     async def on_start(self) -> None:
         """Wait for a first catalogue, then join the group."""
@@ -64,12 +67,14 @@ class LaneKeeper(Service):  # type: ignore[misc]  # mode ships no types
                 return
             await self._generations.start()
             await self._redrives.start()
+            await self._replays.start()
             while not self.should_stop:
                 plan = await self._next_generation()
                 if plan is not None:
                     await self._serve(plan)
         finally:
             await self._leave()
+            await self._replays.stop()
             await self._redrives.stop()
             await self._generations.stop()
             await self._catalogue.stop()
@@ -117,7 +122,9 @@ class LaneKeeper(Service):  # type: ignore[misc]  # mode ships no types
             self.still_mine,
             functools.partial(self.is_replaced, plan),
             lambda: self._redrives.read,
+            lambda: self._replays.read,
             asyncio.Lock(),
+            Pace(),
         )
         while not self.should_stop and self._generations.read.latest == plan:
             await membership.stay()

@@ -8,13 +8,13 @@ away, a new one is initialised (which fences whatever is still on its way), and 
 import asyncio
 import collections
 import contextlib
-import dataclasses
+import datetime as dt
 import json
 import logging
 import math
 import time
 import zlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -24,7 +24,6 @@ from mode import Service
 
 from lintas import names
 from lintas.errors import LaneStopped
-from lintas.settings import Settings
 from schemas.desired import AUDIT_PARTITIONS
 from streams import waiting
 from streams.audit import AuditWriter, Decided
@@ -32,11 +31,11 @@ from streams.batch import Batch
 from streams.breaker import Breaker
 from streams.catch_up import CatchUp
 from streams.decide import Plans
+from streams.duties import LaneDuties
 from streams.positions import committed_positions, fill_windows, stop_quietly
 from streams.producer import BATCH_BYTES, AnswerLost, OnceProducer, Refused
 from streams.raw_fetch import start_raw
 from streams.record_format import RawBatch, content, filled_batches
-from streams.redrives import Redrives
 from streams.slots import Partition, SetAside, Slot
 from streams.status import LaneReport, aside_record, now, read_status
 from streams.window import DuplicateWindow
@@ -52,22 +51,7 @@ ASIDE: Final = "%s: agreement %s is set aside in %s [%d] from offset %d: %s"
 BACKOFF_SECONDS: Final = 0.05
 BACKOFF_STEPS: Final = 5
 FENCED_SECONDS: Final = 1.0
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class LaneDuties:
-    """What a lane is given by the worker that runs it."""
-
-    settings: Settings
-    options: Mapping[str, Any]  # connection arguments for aiokafka
-    worker: str
-    generation: int
-    lanes: int
-    plans: Callable[[], Plans]  # the catalogue in force, compiled
-    still_mine: Callable[["Lane"], Awaitable[bool]]  # asks the group before the lane fences others
-    replaced: Callable[[], Awaitable[bool]]  # whether there is a newer generation, by all that was known when asked
-    redrives: Callable[[], Redrives]  # which dead letters are to be given again
-    turn: asyncio.Lock  # of the lanes of one worker, one decides at a time: the others' commits go on meanwhile
+REFUSED_SECONDS: Final = 30.0  # owning the lane anew for it holds live events up
 
 
 class Lane(Service):  # type: ignore[misc]  # mode ships no types
@@ -108,7 +92,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
 
     def _new_catch_up(self) -> CatchUp:
         name = f"{self._duties.worker}-lane-{self.number}-catch-up"
-        return CatchUp(self._duties.options, name, self._settings.batch_events, self._duties.turn)
+        return CatchUp(self._duties, name, self._windows, self._positions)
 
     async def on_stop(self) -> None:
         """Finish the batch under way and let go of everything; give up after a deadline."""
@@ -211,7 +195,6 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
             del self._positions[partition]
             del self._windows[partition]
             self._committed_at.pop(partition, None)
-        self._catch_up.take_up(status, mine)
         for partition in new:
             window = DuplicateWindow(
                 records=self._settings.duplicate_window_records,
@@ -228,6 +211,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
             self._windows[partition] = window
             self._positions[partition] = committed[partition].offset
             self._committed_at[partition] = -math.inf  # when the owner before committed it is not known
+        self._catch_up.take_up(status, mine, plans)
         self._waiting.clear()
         consumer.assign([TopicPartition(*partition) for partition in mine])
         await fill_windows(
@@ -270,11 +254,18 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
             if not self._positions:
                 await self._pause(self._settings.batch_wait_seconds)
                 continue
-            if self._waiting or await self._read_on(consumer, 0 if is_behind else self._settings.batch_wait_seconds):
-                await self._carry(plans, consumer)
+            is_live = self._waiting or await self._read_on(
+                consumer, 0 if is_behind else self._settings.batch_wait_seconds
+            )
+            at = now()
+            if begun := self._catch_up.begin_backfills(plans, at):
+                await self._transact_status(begun)
+            if is_live:
+                self._duties.pace.live()
+                await self._carry(plans, consumer, at)
             if self._consumer is consumer:  # else an agreement was set aside, for which the lane was let go
                 await self._recommit_idle()
-                is_behind = await self._give_what_is_behind(plans)
+                is_behind = await self._give_what_is_behind(plans, at)
 
     async def _read_on(self, consumer: AIOKafkaConsumer, seconds: float) -> bool:
         """Take what has been fetched, or what comes in so many seconds; whether there is anything."""
@@ -290,9 +281,9 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
             self._waiting.extend(((partition.topic, partition.partition), raw) for raw in raws)
         return bool(self._waiting)
 
-    async def _carry(self, plans: Plans, consumer: AIOKafkaConsumer) -> None:
+    async def _carry(self, plans: Plans, consumer: AIOKafkaConsumer, at: dt.datetime) -> None:
         async with self._duties.turn:
-            batch = Batch(plans, self._windows, self._catch_up.aside, at=now())
+            batch = Batch(plans, self._windows, self._catch_up.aside, at=at)
             await self._decide(batch, consumer)
         if not batch.events:
             return
@@ -322,17 +313,20 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
                 self._waiting.popleft()
             await asyncio.sleep(0)
 
-    async def _give_what_is_behind(self, plans: Plans) -> bool:
-        """Give a chunk of what agreements wait for, or of dead letters; whether there may be more."""
-        chunk = await self._catch_up.next(plans, self._duties.redrives())
+    async def _give_what_is_behind(self, plans: Plans, at: dt.datetime) -> bool:
+        """Give a chunk of what is not live; whether there may be more."""
+        chunk = await self._catch_up.next(plans, at)
         if chunk is None:
             return False
+        place = chunk.slot[1:]
         try:
-            await self._commit(plans, chunk.batch, {}, chunk.status)
+            # The position stays: with it goes which records the duplicate window leaves out.
+            await self._commit(plans, chunk.batch, {place: self._positions[place]}, chunk.status)
         except Refused as refused:
             await self._set_aside(chunk.batch, refused, behind=chunk.slot)
+            self._catch_up.rest(REFUSED_SECONDS)
             return False
-        self._catch_up.committed(chunk)
+        chunk.committed()
         await self._stem(chunk.batch)
         return True
 
@@ -379,9 +373,10 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
     async def _set_aside(self, batch: Batch, refused: Refused, *, behind: Slot | None = None) -> None:
         """A consumer's topics do not take its events: its events wait from here, everybody else goes on.
 
-        ``behind``: what was refused was not live, but what this slot waited for.
+        ``behind``: what was refused was not live, but what this slot was given besides.
         """
-        records, before = [], self._catch_up.aside
+        records, before, positions = [], self._catch_up.aside, dict(self._positions)
+        since = batch.at.isoformat(timespec="milliseconds")
         sources_of = batch.sources()
         for (topic, number), reason in refused.reasons.items():
             slots: set[Slot] = set()
@@ -395,14 +390,13 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
                     remedy="see the broker's log; `lintas catalogue apply` creates topics that are missing.",
                 )
             for slot in slots - (set(before) - {behind}):
-                why = SetAside(
-                    batch.first_offsets[slot[1:]],
-                    f"{topic} refuses records: {reason}",
-                    batch.at.isoformat(timespec="milliseconds"),
-                    before[slot].waiting_since if slot in before else "",
-                )
-                records.append(aside_record(slot, why))
-                log.error(ASIDE, self.label, *slot, why.from_offset, why.reason)
+                why, place = f"{topic} refuses records: {reason}", slot[1:]
+                if slot in before:
+                    aside = before[slot].again(batch.first_offsets.get(place, before[slot].from_offset), why, since)
+                else:
+                    aside = SetAside(batch.first_offsets.get(place, positions[place]), why, since)
+                records.append(aside_record(slot, aside))
+                log.error(ASIDE, self.label, *slot, aside.from_offset, aside.reason)
         await self._let_go()
         if await self._own():
             await self._transact_status(records)

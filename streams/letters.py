@@ -1,4 +1,4 @@
-"""Dead letters as they are read back: the event as it was published, and why it could not be given. Pure."""
+"""Dead letters and quarantined events as they are read back: as published, and why they could not be given. Pure."""
 
 import dataclasses
 import datetime as dt
@@ -7,18 +7,18 @@ from typing import Any, Self
 
 from lintas import names
 from streams.records import InputRecord
-from streams.slots import Slot
+from streams.slots import EVERYBODY, Slot
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Letter:
-    """One dead letter.
+    """One dead letter, or one event of quarantine.
 
     Attributes:
-        topic: ``dead.<agency>.<system>``.
+        topic: ``dead.<agency>.<system>`` or ``quarantine.<agency>``.
         offset: on that topic: by which it is named.
         event: as it was published, with its place there.
-        agreement: that it could not be given under.
+        agreement: that it could not be given under; ``EVERYBODY`` of an event that no one could be given.
         stage: where that failed.
         rule: what was broken; several are separated by commas.
         problems: each with path, rule and message; never a value.
@@ -40,7 +40,7 @@ class Letter:
 
     @classmethod
     def from_record(cls, record: InputRecord) -> Self:
-        """Read a record of a dead letter topic.
+        """Read a record of a topic of dead letters or of quarantine.
 
         Raises:
             KeyError, ValueError: no lane can have written it.
@@ -63,7 +63,7 @@ class Letter:
             record.topic,
             record.offset,
             event,
-            why["agreement"],
+            why["agreement"] if record.topic.startswith(names.DEAD) else EVERYBODY,
             why["stage"],
             why["rule"],
             json.loads(why["problems"]),

@@ -1,4 +1,4 @@
-"""Keeps up with a small log of the bus's own, for workers: lane plans, redrives."""
+"""Keeps up with a small log of the bus's own, for workers: lane plans, redrives, replays."""
 
 import asyncio
 import contextlib
@@ -13,6 +13,7 @@ from lintas import names
 from schemas.lane_plans import LanePlans
 from streams.positions import stop_quietly
 from streams.redrives import Redrives
+from streams.replays import Replays
 
 log = logging.getLogger(__name__)
 
@@ -141,6 +142,12 @@ def plan_follower(options: Mapping[str, Any], changed: asyncio.Event) -> LogFoll
 
 
 def redrive_follower(options: Mapping[str, Any], changed: asyncio.Event) -> LogFollower[Redrives]:
-    """Follows what is to be done with dead letters."""
+    """Follows what is to be done with letters."""
     redrives = Redrives()
     return LogFollower(options, names.REDRIVES, redrives, redrives.add, changed)
+
+
+def replay_follower(options: Mapping[str, Any], changed: asyncio.Event) -> LogFollower[Replays]:
+    """Follows which events of the past are to be given once more."""
+    replays = Replays()
+    return LogFollower(options, names.REPLAYS, replays, replays.add, changed)

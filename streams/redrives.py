@@ -1,7 +1,7 @@
-"""What became of dead letters at a person's word: redriven or discarded. The log on ``lintas.redrives``. Pure.
+"""What became of dead letters and quarantined events at a person's word: redriven or discarded. Pure.
 
-The log is append-only and its order decides: a letter belongs to the first request that names it, so a request that is
-repeated, or two at once, change nothing. A letter that is redriven and fails again is another letter.
+The log on ``lintas.redrives`` is append-only and its order decides: a letter belongs to the first request that names
+it, so a request that is repeated, or two at once, change nothing. A letter that fails again is another letter.
 """
 
 import dataclasses
@@ -9,12 +9,12 @@ import datetime as dt
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from lintas import names
 from streams.letters import Letter
-from streams.slots import Slot
+from streams.slots import Done, Slot
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,16 @@ class Redrives:
         """What was decided about a letter; None: nothing yet."""
         return self._fates[topic].get(offset)
 
-    def tasks(self, slot: Slot, done: "Done") -> Iterator[tuple[Task, int]]:
+    def given(self, slot: Slot, done: Done) -> set[int]:
+        """The letters of a slot that have been done."""
+        return {
+            letter
+            for task in self._tasks.get(slot, ())
+            for letter in task.letters[: len(task.letters) if task.number < done.number else done.letters]
+            if task.number <= done.number
+        }
+
+    def tasks(self, slot: Slot, done: Done) -> Iterator[tuple[Task, int]]:
         """What is left for a slot, in the order of the log: each task, and how many of its letters are done."""
         for task in self._tasks.get(slot, ()):
             if task.number > done.number:
@@ -79,18 +88,6 @@ class Redrives:
     def slots(self) -> Iterable[Slot]:
         """The slots that ever had a task."""
         return self._tasks.keys()
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Done:
-    """How far a slot has come."""
-
-    number: int = -1  # of the request
-    letters: int = 0  # of that request's
-
-    def as_json(self) -> Mapping[str, int]:
-        """As it is kept on the lanes' status topic."""
-        return dataclasses.asdict(self)
 
 
 def requests(letters: Iterable[Letter], fate: Fate) -> Iterator[tuple[bytes, bytes]]:

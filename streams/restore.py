@@ -15,6 +15,7 @@ from schemas.desired import AUDIT_PARTITIONS
 from schemas.topic_reader import TIMEOUT_SECONDS, read_from
 from schemas.wire import framing
 from streams.audit import AUDIT_SCHEMA
+from streams.decisions import decided_in
 from streams.slots import Partition
 from streams.window import DuplicateWindow
 
@@ -48,7 +49,8 @@ def positions_from_audit(settings: Settings, wanted: Iterable[Partition]) -> lis
         BusUnavailable: Kafka does not answer.
     """
     found: dict[Partition, int] = dict.fromkeys(wanted, 0)
-    malformed: dict[Partition, list[int]] = {partition: [] for partition in found}
+    malformed: dict[Partition, set[int]] = {partition: set() for partition in found}
+    readmitted: dict[Partition, set[int]] = {partition: set() for partition in found}
     schema = fastavro.parse_schema(dict(AUDIT_SCHEMA))
     start = {(names.AUDIT_DECISIONS, number): OFFSET_BEGINNING for number in range(AUDIT_PARTITIONS)}
     for _, value in read_from(settings, names.ADMIN, start):
@@ -57,11 +59,13 @@ def positions_from_audit(settings: Settings, wanted: Iterable[Partition]) -> lis
             partition = (part["topic"], part["partition"])
             if partition in found:
                 found[partition] = max(found[partition], part["next_offset"])
-                malformed[partition] += [
-                    event["offset"] for event in part["events"] if event["outcome"] == "quarantined"
-                ]
+                for event in decided_in(part):
+                    if event.outcome == "quarantined":
+                        malformed[partition].add(event.place.offset)
+                    elif event.is_readmitted:
+                        readmitted[partition].add(event.place.offset)
     return [
-        Restored(partition, offset, _metadata(settings, offset, malformed[partition]))
+        Restored(partition, offset, _metadata(settings, offset, malformed[partition] - readmitted[partition]))
         for partition, offset in found.items()
     ]
 

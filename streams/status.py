@@ -15,8 +15,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from lintas import names
 from streams.positions import stop_quietly
-from streams.redrives import Done
-from streams.slots import Partition, SetAside, Slot
+from streams.replays import Replayed
+from streams.slots import Done, Partition, SetAside, Slot
 
 READ_DEADLINE_SECONDS = 30.0
 FETCH_WAIT_MS = 50  # where there is nothing to read
@@ -24,6 +24,8 @@ _LANE = "lane/"
 _ASIDE = "aside/"
 _RESUME = "resume/"
 _REDRIVEN = "redriven/"
+_REPLAYED = "replayed/"
+_BACKFILL = "backfill/"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -50,23 +52,29 @@ class LanesStatus:
     aside: Mapping[Slot, SetAside]
     resumed: Mapping[Slot, str]  # since when it was set aside: it counts for that time only
     redriven: Mapping[Slot, Done]
+    replayed: Mapping[Slot, Replayed]
+    backfills: Mapping[Slot, str]  # that have begun, and when
 
     @classmethod
     def from_records(cls, records: Mapping[bytes, bytes]) -> Self:
         """Read the latest value of every key."""
-        lanes, aside, resumed, redriven = {}, {}, {}, {}
+        lanes, aside, resumed, redriven, replayed, backfills = {}, {}, {}, {}, {}, {}
         for key, value in records.items():
             text = key.decode()
             if text.startswith(_LANE):
                 report = LaneReport(**json.loads(value))
                 lanes[report.lane] = report
             elif text.startswith(_ASIDE):
-                aside[_slot(text)] = SetAside(**json.loads(value))
+                aside[_slot(text)] = SetAside.from_json(json.loads(value))
             elif text.startswith(_RESUME):
                 resumed[_slot(text)] = json.loads(value)["since"]
             elif text.startswith(_REDRIVEN):
                 redriven[_slot(text)] = Done(**json.loads(value))
-        return cls(lanes, aside, resumed, redriven)
+            elif text.startswith(_REPLAYED):
+                replayed[_slot(text)] = Replayed(**json.loads(value))
+            elif text.startswith(_BACKFILL):
+                backfills[_slot(text)] = json.loads(value)["at"]
+        return cls(lanes, aside, resumed, redriven, replayed, backfills)
 
     def aside_in(self, partitions: Iterable[Partition]) -> dict[Slot, SetAside]:
         """The agreements set aside in some input partitions."""
@@ -86,8 +94,18 @@ def resume_record(slot: Slot, why: SetAside | None, author: str = "") -> tuple[b
 
 
 def redriven_record(slot: Slot, done: Done) -> tuple[bytes, bytes]:
-    """Key and value on the status topic of how far a slot's dead letters are redriven."""
+    """Key and value on the status topic of how far a slot's letters are given again."""
     return _key(_REDRIVEN, slot), json.dumps(done.as_json()).encode()
+
+
+def replayed_record(slot: Slot, reached: Replayed) -> tuple[bytes, bytes]:
+    """Key and value on the status topic of how far a slot is replayed."""
+    return _key(_REPLAYED, slot), json.dumps(dataclasses.asdict(reached)).encode()
+
+
+def backfill_record(slot: Slot) -> tuple[bytes, bytes]:
+    """Key and value on the status topic that a slot has begun to get its past, which happens once."""
+    return _key(_BACKFILL, slot), json.dumps({"at": now().isoformat()}).encode()
 
 
 def _key(kind: str, slot: Slot) -> bytes:

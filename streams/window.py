@@ -29,13 +29,13 @@ class DuplicateWindow:
         self._records = records
         self._most = records + records // 2 + 1  # those out of reach are forgotten together
         self._ms = int(seconds * 1000)
-        self._seen: dict[bytes, tuple[int, int]] = {}  # offset and time by identity, in the order of the offsets
+        self._seen: dict[bytes, tuple[int, int]] = {}  # offset and time by identity
         self._malformed: dict[int, None] = {}  # ordered
 
     def is_repeat(self, offset: int, timestamp_ms: int, event: bytes) -> bool:
         """Add a well-formed event and say whether it repeats one of the window; offsets must grow."""
         seen = self._seen
-        before = seen.pop(event, None)  # so that it stands at the end again
+        before = seen.get(event)
         seen[event] = (offset, timestamp_ms)
         if len(seen) > self._most:
             first = offset - self._records
@@ -45,6 +45,16 @@ class DuplicateWindow:
     def add_malformed(self, offset: int) -> None:
         """Note a malformed record."""
         self._malformed[offset] = None
+
+    def readmit(self, offset: int, timestamp_ms: int, event: bytes) -> bool:
+        """Add an event that was malformed when its turn came, and say whether it stands near it once more."""
+        self._malformed.pop(offset, None)
+        other = self._seen.get(event)
+        if other is None or other[0] < offset:
+            self._seen[event] = (offset, timestamp_ms)
+        return (
+            other is not None and abs(offset - other[0]) <= self._records and abs(timestamp_ms - other[1]) <= self._ms
+        )
 
     def is_malformed(self, offset: int) -> bool:
         """Whether the record at ``offset`` was noted as malformed."""

@@ -25,6 +25,8 @@ NOUNS: dict[str, str] = {
     "agreement": "lintas.cli.agreement:agreement",
     "lanes": "lintas.cli.lanes:lanes",
     "dead": "lintas.cli.dead:dead",
+    "quarantine": "lintas.cli.quarantine:quarantine",
+    "replay": "lintas.cli.replay:replay",
     "balance": "lintas.cli.balance:balance",
     "worker": "lintas.cli.worker:worker",
     "processor": "lintas.cli.processor:processor",

@@ -27,7 +27,7 @@ from lintas.settings import Settings
 from schemas.load import Catalogue, load
 from schemas.provision import apply, ensure_bus
 from schemas.publication import read_current
-from schemas.snapshot import Snapshot
+from schemas.snapshot import RegisteredSchema, Snapshot
 from schemas.wire import envelope, framing
 from schemas.wire.codec import Codec
 from streams.audit import AUDIT_SCHEMA, members
@@ -36,10 +36,25 @@ EVENT_TYPE = "id.go.a.thing.v1"
 TOPIC = "events.a.thing.v1"
 PUBLISHER = "a.pub"
 POISON = "Rahu"  # the name in an event that crashes a poisoned worker
+SCHEMA: Mapping[str, Any] = {
+    "type": "record",
+    "name": "Thing",
+    "namespace": "id.go.a",
+    "fields": [
+        {"name": "who", "type": "string"},
+        {"name": "n", "type": "long"},
+        {"name": "name", "type": "string"},
+    ],
+}
 LINTAS_WORKER = ("-m", "lintas", "worker")
 
 
-def catalogue(folder: Path, *, consumers: Mapping[str, Mapping[str, Any]] | None = None) -> Catalogue:
+def catalogue(
+    folder: Path,
+    *,
+    consumers: Mapping[str, Mapping[str, Any]] | None = None,
+    schema: Mapping[str, Any] | None = None,
+) -> Catalogue:
     """One personal event type of agency a; consumers of agency b by name, with what differs in their agreements."""
     consumers = consumers or {
         "all": {"release": {"who": "pseudonym", "n": "keep"}},
@@ -76,10 +91,7 @@ def catalogue(folder: Path, *, consumers: Mapping[str, Mapping[str, Any]] | None
             "partitions": 4,
         },
     )
-    fields = [{"name": "who", "type": "string"}, {"name": "n", "type": "long"}, {"name": "name", "type": "string"}]
-    (folder / f"events/{EVENT_TYPE}.avsc").write_text(
-        json.dumps({"type": "record", "name": "Thing", "namespace": "id.go.a", "fields": fields})
-    )
+    (folder / f"events/{EVENT_TYPE}.avsc").write_text(json.dumps(schema or SCHEMA))
     for name, terms in consumers.items():
         _write(
             folder,
@@ -135,6 +147,18 @@ class Worker:
         return self.log.read_text(errors="replace")
 
 
+def lintas(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command line, to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "lintas", *arguments],
+        env={**os.environ, "LINTAS_HOME": str(settings.home)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+
+
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
@@ -156,9 +180,11 @@ def mixed(start: int, count: int) -> Iterator[Sent]:
         yield Sent(n, kind)
 
 
-async def publish(settings: Settings, sent: Iterator[Sent], *, padding: int = 0) -> int:
-    snapshot = in_force(settings)
-    schema = snapshot.event_types[EVENT_TYPE].current
+async def publish(
+    settings: Settings, sent: Iterator[Sent], *, padding: int = 0, schema: RegisteredSchema | None = None
+) -> int:
+    """Publish records, written as ``schema`` or as the newest in force; how many those were."""
+    schema = schema or in_force(settings).event_types[EVENT_TYPE].current
     codec = Codec(schema.schema)
     producer = AIOKafkaProducer(
         **credentials.aiokafka_options(settings, PUBLISHER),

@@ -29,10 +29,13 @@ from schemas.provision import ensure_bus
 from schemas.pseudonyms import PseudonymKeys
 from schemas.topic_writer import append
 from streams.decide import Plans
-from streams.lane import Lane, LaneDuties
+from streams.duties import LaneDuties
+from streams.lane import Lane
 from streams.log_follower import plan_follower
+from streams.pace import Pace
 from streams.producer import OnceProducer
 from streams.redrives import Redrives
+from streams.replays import Replays
 from streams.resize import resize
 
 pytestmark = pytest.mark.timeout(300)
@@ -254,9 +257,19 @@ async def test_a_lane_that_is_replaced_just_before_it_initialises_reads_no_posit
     monkeypatch.setattr(OnceProducer, "start", resize_then_start)
     plans = Plans(lane_bus.in_force(settings), PseudonymKeys.load(settings.secrets / "pseudonym-keys"))
     options = aiokafka_options(settings, names.WORKER)
-    turn = asyncio.Lock()
     duties = LaneDuties(
-        settings, options, "late", plan.generation, plan.lanes, lambda: plans, still_mine, replaced, Redrives, turn
+        settings,
+        options,
+        "late",
+        plan.generation,
+        plan.lanes,
+        plans=lambda: plans,
+        still_mine=still_mine,
+        replaced=replaced,
+        redrives=Redrives,
+        replays=Replays,
+        turn=asyncio.Lock(),
+        pace=Pace(),
     )
     lane = Lane(names.lane_of(lane_bus.TOPIC, 0, plan.lanes), duties)
     await lane.start()

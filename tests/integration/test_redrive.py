@@ -11,7 +11,7 @@ from typing import Any
 
 import lane_bus
 import pytest
-from lane_bus import TOPIC, Sent, catalogue, inbox, publish, put_in_force, wait_until
+from lane_bus import TOPIC, Sent, catalogue, inbox, lintas, publish, put_in_force, wait_until
 from lane_promises import Workers
 
 from lintas import names
@@ -25,17 +25,6 @@ RELEASE = {"release": {"who": "pseudonym", "n": "keep"}}
 STRICT = {"all": RELEASE, "strict": RELEASE | {"require": {"name-there": 'data.name != ""'}}}
 
 pytestmark = pytest.mark.timeout(300)
-
-
-def lintas(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "lintas", *arguments],
-        env={**os.environ, "LINTAS_HOME": str(settings.home)},
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
 
 
 def decided(settings: Settings) -> int:

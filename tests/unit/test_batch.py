@@ -292,7 +292,7 @@ def test_a_publishers_forged_error_headers_do_not_survive(plans: Plans) -> None:
 def test_a_letter_with_thousands_of_problems_tells_the_first_and_how_many_more(plans: Plans) -> None:
     error = MalformedData(Problem(f"items[{number}]", "nik", "must be 16 digits") for number in range(5_000))
     plan = plans.by_topic[TOPIC]
-    letter = dead_letters.quarantined(record(plans), plan, error, catalogue=plans.digest, at=AT)
+    letter = dead_letters.quarantined(record(plans), plan, error, catalogue=plans.digest, at=AT, attempt=1)
     told = json.loads(dict(letter.headers)[f"{names.ERROR_PREFIX}problems"])
     assert len(told) == dead_letters.MOST_PROBLEMS + 1
     assert told[-1]["message"] == "and 4900 more problems"

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from streams import redrives
 from streams.letters import Letter
 from streams.records import InputRecord
-from streams.redrives import DISCARD, REDRIVE, Done, Fate, Redrives, requests
+from streams.redrives import DISCARD, REDRIVE, Fate, Redrives, requests
+from streams.slots import Done
 
 TOPIC = "dead.b.desk"
 AT = dt.datetime(2026, 11, 26, tzinfo=dt.UTC)

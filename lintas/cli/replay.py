@@ -1,0 +1,196 @@
+"""``lintas replay``: events of the past once more, to one consumer."""
+
+import datetime as dt
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from lintas.cli.author import author_option
+from lintas.cli.catalogue_folder import require_name
+from lintas.cli.moment import Moment
+from lintas.cli.output import output_option, print_json, print_table
+from lintas.settings import Settings
+
+if TYPE_CHECKING:
+    from streams.replay import State
+    from streams.replays import Replay, Replays, Request
+
+POLL_SECONDS: Final = 1.0
+_COLUMNS: Final = ("agreement", "events", "delivered", "filtered", "not given", "state")
+
+
+@click.command()
+@click.argument("system")
+@click.option("--from", "since", type=Moment(), help="events that were published then or later")
+@click.option("--to", "until", type=Moment(), help="... and before this TIME  [default: now]")
+@click.option("--type", "event_type", metavar="TYPE", help="only events of this type")
+@click.option("--as-of", type=Moment(), help="give no more than the agreements of that TIME gave")
+@click.option("--rate", metavar="N", type=click.FloatRange(min=1), help="at most N events a second")
+@click.option("--dry-run", is_flag=True, help="only show what would become of the events")
+@click.option("--wait/--no-wait", default=True, show_default=True, help="return when everything is given")
+@click.option("--cancel", is_flag=True, help="end every replay of SYSTEM that goes on")
+@author_option
+@output_option
+def replay(
+    *,
+    system: str,
+    since: dt.datetime | None,
+    until: dt.datetime | None,
+    event_type: str | None,
+    as_of: dt.datetime | None,
+    rate: float | None,
+    dry_run: bool,
+    wait: bool,
+    cancel: bool,
+    author: str,
+    output: str,
+) -> None:
+    """Give a consumer SYSTEM events of the past once more; without --from, list its replays.
+
+    Lanes read the events where they were published and give them to this inbox alone, in order per key, beside live
+    events and slowly enough not to hold those up. Each is decided under the agreement in force now, recorded as any
+    other decision, and marked: ce_replay holds the number of the replay. Repeats are given once; what is in quarantine,
+    what does not concern the consumer and what cannot be given is not (no new dead letter is written). With --as-of,
+    a field is given if the agreement of that time and the one of now both release it, by the same rule.
+
+    Interrupted, or when workers die, the lanes go on; the same command again shows how far they are, and does not begin
+    a second replay as long as the first goes on. A TIME is such as 2026-11-24T08:00+07:00.
+    """
+    from schemas.publication import read_current
+    from streams import replay as replaying
+
+    settings = Settings()
+    current = read_current(settings)
+    require_name("consumer system", system, [] if current is None else current[1].consumers(), "lintas agreement list")
+    if event_type is not None and current is not None:
+        require_name("event type", event_type, current[1].event_types, "lintas event-type list")
+    if cancel:
+        ended = replaying.cancel(settings, system, author)
+        click.echo(f"{len(ended)} replay(s) cancelled")
+        return
+    if since is None:
+        if any(value is not None for value in (until, event_type, as_of, rate)) or dry_run:
+            raise click.UsageError("--from is wanted: since when events are to be given")
+        _list(settings, system, output)
+        return
+    if until is not None and until <= since:
+        raise click.UsageError("--to is not behind --from")
+    asked = replaying.Asked(system, since, until, event_type, as_of, rate, author)
+    request = replaying.request_for(settings, asked)
+    if dry_run:
+        _dry_run(settings, request, output)
+        return
+    one = replaying.replay(settings, request)
+    if wait:
+        _watch(settings, one)
+    replays = replaying.replays_of(settings)
+    reached = replaying.state(settings, replays, one)
+    _print(_rows(replays, one, reached), output)
+    if not wait:
+        click.echo(f"replay {one.number} is under way; the same command shows how far it is", err=True)
+
+
+def _dry_run(settings: Settings, request: "Request", output: str) -> None:
+    from streams.replay import dry_run
+
+    with Console(stderr=True).status("reading events") as status:
+        outcomes = dry_run(
+            settings, request, lambda read, total: status.update(f"reading events: {read:,} of about {total:,}")
+        )
+    rows = [(*key, count) for key, count in sorted(outcomes.items())]
+    if output == "json":
+        print_json([dict(zip(("agreement", "outcome", "events"), row, strict=True)) for row in rows])
+    elif not rows:
+        click.echo("no events of that time")
+    else:
+        print_table(("agreement", "outcome now", "events"), rows)
+
+
+def _watch(settings: Settings, one: "Replay") -> None:
+    """Show how far a replay is, until it ends."""
+    from streams.replay import bounds, has_ended, replays_of, state
+
+    starts, ends = bounds(settings, one.request)
+    columns = (
+        TextColumn(f"replay {one.number}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        shown = bar.add_task("", total=None)
+        while True:
+            replays = replays_of(settings)
+            reached = state(settings, replays, one)
+            if has_ended(replays, one, reached):
+                return
+            total = sum(
+                ends[slot[1:]] - starts[slot[1:]] if now is None else now.until - now.start
+                for slot, now in reached.items()
+            )
+            done = sum(0 if now is None else now.next - now.start for now in reached.values())
+            waits = sum(now is None for now in reached.values())
+            told = f"{waits} input partition(s) not begun" if waits else ""
+            bar.update(shown, total=total, completed=done, description=told)
+            time.sleep(POLL_SECONDS)
+
+
+def _list(settings: Settings, system: str, output: str) -> None:
+    from streams.replay import replays_of, state
+
+    replays = replays_of(settings)
+    mine = [one for one in replays.all.values() if one.request.system == system]
+    rows = [
+        (one.number, _moment(one.request.since_ms), _moment(one.request.until_ms), *row, one.request.author)
+        for one in mine
+        for row in _rows(replays, one, state(settings, replays, one))
+    ]
+    columns = ("replay", "from", "to", *_COLUMNS, "author")
+    if output == "json":
+        print_json([dict(zip((name.replace(" ", "_") for name in columns), row, strict=True)) for row in rows])
+    elif not rows:
+        click.echo(f"nothing has been replayed for {system}")
+    else:
+        print_table(columns, rows)
+
+
+def _rows(replays: "Replays", one: "Replay", reached: "State") -> list[tuple[Any, ...]]:
+    """How far each agreement is."""
+    rows = []
+    for agreement in one.request.agreements:
+        slots = [now for slot, now in reached.items() if slot[0] == agreement]
+        begun = [now for now in slots if now is not None]
+        ended = sum(bool(now.ended) for now in begun)
+        if one.number in replays.cancelled:
+            told = "cancelled"
+        elif ended == len(slots):
+            told = "done"
+        else:
+            told = f"{ended} of {len(slots)} input partitions done"
+        rows.append(
+            (
+                agreement,
+                sum(now.next - now.start for now in begun),
+                sum(now.delivered for now in begun),
+                sum(now.filtered for now in begun),
+                sum(now.dead for now in begun),
+                told,
+            )
+        )
+    return rows
+
+
+def _print(rows: list[tuple[Any, ...]], output: str) -> None:
+    if output == "json":
+        print_json([dict(zip((name.replace(" ", "_") for name in _COLUMNS), row, strict=True)) for row in rows])
+    else:
+        print_table(_COLUMNS, rows)
+
+
+def _moment(ms: int | None) -> str:
+    return "when it began" if ms is None else dt.datetime.fromtimestamp(ms / 1000, dt.UTC).isoformat()

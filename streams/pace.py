@@ -1,0 +1,45 @@
+"""How much of a worker's time goes to what is not live."""
+
+import time
+from typing import Final
+
+CHUNK_SECONDS: Final = 0.03  # that deciding one chunk should take: live events wait for it
+FIRST_EVENTS: Final = 100
+FEWEST_EVENTS: Final = 20
+MOST_EVENTS: Final = 2_000
+BUSY_SHARE: Final = 0.25
+QUIET_SHARE: Final = 0.9
+QUIET_SECONDS: Final = 1.0
+
+
+class Pace:
+    """Shared by the lanes of one worker, since they share its processor.
+
+    Attributes:
+        events: how many the next chunk may have.
+    """
+
+    def __init__(self) -> None:
+        self.events = FIRST_EVENTS
+        self._live_at = 0.0
+        self._not_before = 0.0
+
+    def live(self) -> None:
+        """Live events have been carried."""
+        self._live_at = time.monotonic()
+
+    def decided(self, events: int, seconds: float) -> None:
+        """A chunk of so many events took so long to decide."""
+        if events:
+            fitting = int(events * CHUNK_SECONDS / max(seconds, 1e-6))
+            self.events = max(FEWEST_EVENTS, min(fitting, 2 * self.events, MOST_EVENTS))
+
+    def is_rest(self) -> bool:
+        """Whether the past has to wait for now."""
+        return time.monotonic() < self._not_before
+
+    def spent(self, seconds: float) -> None:
+        """Events of the past took so long: a quarter of the time while live events flow, else most of it."""
+        now = time.monotonic()
+        share = BUSY_SHARE if now - self._live_at < QUIET_SECONDS else QUIET_SHARE
+        self._not_before = now + seconds * (1 / share - 1)

@@ -1,0 +1,311 @@
+"""Letters (dead, or in quarantine) as operators handle them: read, chosen, tried, given again or discarded."""
+
+import asyncio
+import dataclasses
+import datetime as dt
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from confluent_kafka import OFFSET_BEGINNING
+
+from lintas import names
+from lintas.credentials import aiokafka_options
+from lintas.errors import NotRedriven
+from lintas.settings import Settings
+from schemas.cluster import Cluster, Partition
+from schemas.conditions import Condition, ConditionFailed
+from schemas.model import Standing
+from schemas.pseudonyms import PseudonymKeys
+from schemas.snapshot import Snapshot
+from schemas.topic_reader import messages_from
+from schemas.topic_writer import append
+from schemas.wire.envelope import parse
+from schemas.wire.errors import MalformedEvent
+from streams.crashes import problem_of
+from streams.decide import AgreementPlan, Dead, Event, EventTypePlan, Filtered, Plans, reason_of
+from streams.letters import Letter
+from streams.records import InputRecord
+from streams.redrives import DISCARD, REDRIVE, Fate, Redrives, now, requests
+from streams.slots import EVERYBODY, Done
+from streams.status import read_status
+from streams.topics import records_between, records_from
+from streams.window import identity
+
+POLL_SECONDS: Final = 1.0
+GIVEN: Final = "delivered"
+STAYS: Final = "stays"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Attempt:
+    """What would become of a letter.
+
+    Attributes:
+        letter: which.
+        whole: of all of it, if that can be said; begins with ``STAYS`` if it would not be touched.
+        outcomes: by agreement.
+    """
+
+    letter: Letter
+    whole: str
+    outcomes: Mapping[str, str]
+
+    @property
+    def stays(self) -> bool:
+        """Whether it would not be touched."""
+        return self.whole.startswith(STAYS)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Choice:
+    """Which letters are meant; what is None does not matter."""
+
+    offsets: frozenset[int] | None = None
+    agreement: str | None = None
+    topic: str | None = None  # of the event type
+    stage: str | None = None
+    since: dt.datetime | None = None  # by when the bus decided
+    until: dt.datetime | None = None
+
+    def __call__(self, letter: Letter) -> bool:
+        """Whether a letter is meant."""
+        return (
+            (self.offsets is None or letter.offset in self.offsets)
+            and self.agreement in (None, letter.agreement)
+            and self.topic in (None, letter.event.topic)
+            and self.stage in (None, letter.stage)
+            and (self.since is None or letter.at >= self.since)
+            and (self.until is None or letter.at < self.until)
+        )
+
+
+def owners(settings: Settings, prefix: str) -> list[str]:
+    """Who has a topic of letters: consumer systems by ``names.DEAD``, publishing agencies by ``names.QUARANTINE``.
+
+    Raises:
+        BusUnavailable: Kafka does not answer.
+    """
+    return sorted(topic.removeprefix(prefix) for topic in Cluster(settings).partitions() if topic.startswith(prefix))
+
+
+def letters_on(settings: Settings, topic: str, choice: Choice) -> Iterator[Letter]:
+    """The letters of one topic that are meant, in the order in which they were written.
+
+    Raises:
+        BusUnavailable: Kafka does not answer.
+    """
+    return filter(choice, map(Letter.from_record, records_from(settings, {(topic, 0): OFFSET_BEGINNING})))
+
+
+def fates(settings: Settings) -> Redrives:
+    """What has been decided about letters.
+
+    Raises:
+        BusUnavailable: Kafka does not answer.
+    """
+    redrives = Redrives()
+    for message in messages_from(settings, names.ADMIN, {(names.REDRIVES, 0): OFFSET_BEGINNING}):
+        offset, key = message.offset(), message.key()
+        assert offset is not None, "a record has a place"
+        redrives.add(offset, key or b"", message.value())
+    return redrives
+
+
+def where(settings: Settings, snapshot: Snapshot, expression: str, letters: Iterable[Letter]) -> Iterator[Letter]:
+    """The letters whose event meets a CEL expression over ``event`` and ``data``; one that cannot be read meets none.
+
+    Raises:
+        ConditionError: the expression does not fit the event type of a letter.
+    """
+    keys = _keys(settings)
+    readers: dict[str, tuple[EventTypePlan, Condition]] = {}
+    by_topic = {published.topic: published for published in snapshot.event_types.values()}
+    for letter in letters:
+        topic = letter.event.topic
+        if topic not in by_topic:
+            continue
+        if topic not in readers:
+            published = by_topic[topic]
+            readers[topic] = (
+                EventTypePlan(snapshot, published, keys),
+                Condition(expression, published.current.schema),
+            )
+        plan, condition = readers[topic]
+        try:
+            event = plan.read(letter.event)
+            if condition(event.envelope.attributes, event.data):
+                yield letter
+        except (MalformedEvent, ConditionFailed):
+            continue
+
+
+def attempt(settings: Settings, snapshot: Snapshot, letters: Sequence[Letter]) -> list[Attempt]:
+    """What would become of letters of one topic if they were given again now.
+
+    Raises:
+        BusUnavailable: Kafka does not answer.
+    """
+    plans = Plans(snapshot, _keys(settings))
+    given_otherwise = _given_otherwise(settings, letters)
+    attempts = []
+    for letter in letters:
+        event_type = plans.by_topic.get(letter.event.topic)
+        if event_type is None:
+            attempts.append(Attempt(letter, f"{STAYS}: the event type is not in the catalogue", {}))
+        elif letter.agreement != EVERYBODY:
+            attempts.append(_to_one(plans, event_type, letter))
+        elif (why := given_otherwise.get(letter.offset)) is not None:
+            attempts.append(Attempt(letter, f"{STAYS}: {why}", {}))
+        else:
+            attempts.append(_to_everybody(event_type, letter))
+    return attempts
+
+
+def _to_one(plans: Plans, event_type: EventTypePlan, letter: Letter) -> Attempt:
+    at = dt.datetime.now(dt.UTC)
+    agreement = next((one for one in event_type.agreements if one.agreement.agreement == letter.agreement), None)
+    if agreement is None:
+        return Attempt(letter, f"{STAYS}: the agreement is not in the catalogue", {})
+    if not plans.in_force(letter.slot, at):
+        return Attempt(letter, f"{STAYS}: {agreement.agreement.standing(at).value.replace('_', ' ')}", {})
+    try:
+        event = event_type.read(letter.event)
+    except MalformedEvent as error:
+        outcome = f"dead: event: {', '.join(problem.rule for problem in error.problems)}"
+    except Exception as error:  # noqa: BLE001  as lanes take it
+        outcome = f"dead: crash: {problem_of(error).message}"
+    else:
+        outcome = outcome_of(agreement, event)
+    return Attempt(letter, "", {letter.agreement: outcome})
+
+
+def _to_everybody(event_type: EventTypePlan, letter: Letter) -> Attempt:
+    at = dt.datetime.now(dt.UTC)
+    try:
+        event = event_type.read(letter.event)
+    except MalformedEvent as error:
+        return Attempt(letter, f"quarantined: {reason_of(error)}", {})
+    except Exception as error:  # noqa: BLE001  as lanes take it
+        return Attempt(letter, f"quarantined: crash: {problem_of(error).message}", {})
+    outcomes = {
+        plan.agreement.agreement: outcome_of(plan, event)
+        for plan in event_type.agreements
+        if plan.agreement.standing(at) is Standing.IN_FORCE
+    }
+    return Attempt(letter, "" if outcomes else "routed: to nobody, as no agreement is in force", outcomes)
+
+
+def outcome_of(agreement: AgreementPlan, event: Event) -> str:
+    """What would become of an event for one agreement."""
+    try:
+        decision = agreement.decide(event)
+    except Exception as error:  # noqa: BLE001  as lanes take it
+        return f"dead: crash: {problem_of(error).message}"
+    if isinstance(decision, Dead):
+        return f"dead: {decision.reason}"
+    return "filtered" if isinstance(decision, Filtered) else GIVEN
+
+
+def _given_otherwise(settings: Settings, letters: Sequence[Letter]) -> dict[int, str]:
+    """Events of quarantine that reach their consumers without them: why, by letter.
+
+    The duplicate window keeps a lane from giving an event twice within minutes; this also sees what was published again
+    later than that.
+    """
+    events = {letter.offset: known for letter in letters if (known := _identity(letter.event)) is not None}
+    if not events or letters[0].agreement != EVERYBODY:
+        return {}
+    topic, asked = letters[0].topic, fates(settings)
+    found: dict[int, str] = {}
+    first: dict[tuple[Partition, bytes], Letter] = {}  # who has an event: what was redriven, then the first
+    open_places = set()
+    by_word = sorted(letters_on(settings, topic, Choice()), key=lambda one: (not is_redriven(asked, one), one.offset))
+    for letter in by_word:
+        if not is_redriven(asked, letter):
+            open_places.add((letter.slot[1:], letter.event.offset))
+        known = _identity(letter.event)
+        if known is None or not (letter.offset in events or is_redriven(asked, letter)):
+            continue
+        has = first.setdefault((letter.slot[1:], known), letter)
+        if has is not letter and has.event.offset != letter.event.offset:
+            found[letter.offset] = f"the same event as letter {has.offset}"
+    wanted = {
+        (letter.slot[1:], events[letter.offset]): letter
+        for letter in letters
+        if letter.offset in events and letter.offset not in found
+    }
+    starts: dict[Partition, int] = {}
+    for (place, _), letter in wanted.items():
+        starts[place] = min(starts.get(place, letter.event.offset + 1), letter.event.offset + 1)
+    for record in records_between(settings, starts, Cluster(settings).ends(starts)):
+        place = (record.topic, record.partition)
+        known = _identity(record)
+        again = None if known is None else wanted.get((place, known))
+        if again and again.event.offset < record.offset and (place, record.offset) not in open_places:
+            found[again.offset] = "published again since"
+    return found
+
+
+def is_redriven(asked: Redrives, letter: Letter) -> bool:
+    """Whether somebody asked for a letter to be given again."""
+    fate = asked.fate(letter.topic, letter.offset)
+    return fate is not None and fate.kind == REDRIVE
+
+
+def _identity(record: InputRecord) -> bytes | None:
+    """What an event shares with its repeats; None if its envelope cannot be read."""
+    try:
+        envelope = parse(record.headers, record.value)
+    except MalformedEvent:
+        return None
+    return identity(envelope.source.encode(), envelope.id.encode())
+
+
+def redrive(settings: Settings, letters: Sequence[Letter], *, author: str) -> None:
+    """Ask the lanes to give the events of some letters of one topic again; asking twice is harmless.
+
+    Raises:
+        BusUnavailable: Kafka does not answer. Asking again is harmless.
+    """
+    append(settings, names.REDRIVES, *requests(letters, Fate(REDRIVE, author, now(), "")))
+
+
+def discard(settings: Settings, letters: Sequence[Letter], *, author: str, reason: str) -> None:
+    """Note that some letters are never to be given.
+
+    Raises:
+        BusUnavailable: Kafka does not answer. Asking again is harmless.
+    """
+    append(settings, names.REDRIVES, *requests(letters, Fate(DISCARD, author, now(), reason)))
+
+
+def wait_until_redriven(settings: Settings, topic: str, seconds: float, progress: Callable[[int], None]) -> None:
+    """Return once the lanes have done everything that was ever asked for the letters of one topic.
+
+    ``progress`` is told how many are left.
+
+    Raises:
+        NotRedriven: something is left after ``seconds``; the lanes go on with it.
+        BusUnavailable: Kafka does not answer.
+    """
+    asked = fates(settings)
+    deadline = time.monotonic() + seconds
+    while True:
+        status = asyncio.run(read_status(aiokafka_options(settings, names.ADMIN)))
+        left = sum(
+            len(task.letters) - done
+            for slot in asked.slots()
+            for task, done in asked.tasks(slot, status.redriven.get(slot, Done()))
+            if task.topic == topic
+        )
+        if not left:
+            return
+        progress(left)
+        if time.monotonic() > deadline:
+            raise NotRedriven(seconds=f"{seconds:g}", letters=f"{left:,}")
+        time.sleep(POLL_SECONDS)
+
+
+def _keys(settings: Settings) -> PseudonymKeys:
+    return PseudonymKeys.load(settings.secrets / "pseudonym-keys")
