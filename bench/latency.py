@@ -13,6 +13,7 @@ from bench.jobs import TIMED
 from bench.outputs import at_end, reader
 from bench.processes import check_alive, ended
 from bench.stage import Stage
+from lintas import names
 
 EVENTS_PER_SECOND = 1_000
 SETTLE_SECONDS = 10.0  # processes warm up while events flow
@@ -72,35 +73,49 @@ def delays(contender: Contender, stage: Stage, seconds: float) -> Delays:
         with ended(processes):
             flow.start()
             try:
-                _wait_until_ready(arrivals, lambda: check_alive(processes, stage.log(contender.name)))
-                _gather(arrivals, SETTLE_SECONDS)
-                first = time.time_ns()
-                measured = _gather(arrivals, seconds)
-                last = time.time_ns()
+                wait_until_ready(arrivals, lambda: check_alive(processes, stage.log(contender.name)))
+                gather(arrivals, SETTLE_SECONDS)
+                return of_span(arrivals, flow, seconds)
             finally:
                 flow.stop()
-            wanted = sum(first <= moment < last for moment in flow.sent)
-            deadline = time.monotonic() + DRAIN_SECONDS
-            while sum(first <= moment < last for moment in measured) < wanted:
-                if time.monotonic() > deadline:
-                    missing = wanted - sum(first <= moment < last for moment in measured)
-                    raise Failed(f"{missing:,} of {wanted:,} events did not arrive")
-                measured |= _gather(arrivals, 1)
     finally:
         arrivals.close()
+
+
+def of_span(arrivals: Consumer, flow: Flow, seconds: float) -> Delays:
+    """The delays of the events that are published within the next seconds.
+
+    Raises:
+        Failed: some do not arrive.
+    """
+    first = time.time_ns()
+    measured = gather(arrivals, seconds)
+    last = time.time_ns()
+    wanted = sum(first <= moment < last for moment in list(flow.sent))
+    deadline = time.monotonic() + DRAIN_SECONDS
+    while sum(first <= moment < last for moment in measured) < wanted:
+        if time.monotonic() > deadline:
+            missing = wanted - sum(first <= moment < last for moment in measured)
+            raise Failed(f"{missing:,} of {wanted:,} events did not arrive")
+        measured |= gather(arrivals, 1)
     return _delays([delay for moment, delay in measured.items() if first <= moment < last])
 
 
-def _wait_until_ready(arrivals: Consumer, check: Callable[[], None]) -> None:
+def wait_until_ready(arrivals: Consumer, check: Callable[[], None]) -> None:
+    """Return once events arrive in time.
+
+    Raises:
+        Failed: they do not.
+    """
     deadline = time.monotonic() + READY_SECONDS
-    while not any(delay < KEEPS_UP_MS for delay in _gather(arrivals, 1).values()):
+    while not any(delay < KEEPS_UP_MS for delay in gather(arrivals, 1).values()):
         check()
         if time.monotonic() > deadline:
             raise Failed(f"it does not keep up with {EVENTS_PER_SECOND:,} events/s")
 
 
-def _gather(arrivals: Consumer, seconds: float) -> dict[int, float]:
-    """The delay in milliseconds of whatever arrives, by its moment of publishing."""
+def gather(arrivals: Consumer, seconds: float) -> dict[int, float]:
+    """The delay in milliseconds of every live event that arrives, by its moment of publishing."""
     found: dict[int, float] = {}
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -108,8 +123,10 @@ def _gather(arrivals: Consumer, seconds: float) -> dict[int, float]:
         if message is None or at_end(message):
             continue
         now = time.time_ns()
-        event_id = next(value for name, value in message.headers() or [] if name == "ce_id")
-        moment = int(event_id.partition(b"-")[0])
+        headers = dict(message.headers() or [])
+        if names.HEADER_REPLAY in headers:
+            continue
+        moment = int(headers["ce_id"].partition(b"-")[0])
         found[moment] = (now - moment) / 1e6
     return found
 

@@ -4,6 +4,8 @@
     make bench PART=scaling      ours: workers, lanes, agreements, event types, inboxes
     make bench PART=memory       ours: memory over many events
     make bench PART=hostile      ours: damaged payloads, by plan and by the reference path
+    make bench PART=replay       ours: delays of live events beside a replay
+    make bench PART=poison       ours: a backlog with an event that crashes the code
     make bench PART=steps        ours: where the time of one event goes
 
 Without make: ``.venv/bin/python -m bench.run --part E --rounds 1 --events 20000``.
@@ -14,7 +16,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from bench import contest, hostile, memory, report, scaling, steps
+from bench import contest, hostile, memory, poison, replay, report, scaling, steps
 from bench.contender import Contender
 from bench.jobs import JOBS, TIMED
 from bench.machine import machine, moment
@@ -23,7 +25,7 @@ from bench.peers.programs import peers
 from bench.stage import stage
 
 LATENCY = "latency"
-PARTS = ("jobs", *JOBS, LATENCY, "scaling", *scaling.QUESTIONS, "memory", "hostile", "steps")
+PARTS = ("jobs", *JOBS, LATENCY, "scaling", *scaling.QUESTIONS, "memory", "hostile", "replay", "poison", "steps")
 
 
 def main() -> None:
@@ -43,6 +45,10 @@ def main() -> None:
         steps.measure()
     elif arguments.part == "hostile":
         hostile.measure(arguments.events or hostile.PAYLOADS)
+    elif arguments.part == "replay":
+        replay.measure(arguments.events or replay.EVENTS, arguments.seconds)
+    elif arguments.part == "poison":
+        poison.measure(arguments.events or poison.EVENTS, arguments.rounds)
     elif arguments.part == "scaling" or arguments.part in scaling.QUESTIONS:
         scaling.measure(arguments.part, arguments.events or scaling.EVENTS, arguments.rounds)
     else:
