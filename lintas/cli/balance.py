@@ -107,6 +107,7 @@ def _key(column: str) -> str:
 def _as_json(difference: "Difference") -> dict[str, Any]:
     return {
         "about": difference.about,
+        "kind": difference.kind,
         "what": difference.what,
         "places": [place._asdict() for place in difference.places],
     }
