@@ -26,6 +26,7 @@ NOUNS: dict[str, str] = {
     "lanes": "lintas.cli.lanes:lanes",
     "dead": "lintas.cli.dead:dead",
     "balance": "lintas.cli.balance:balance",
+    "bookkeeper": "lintas.cli.bookkeeper:bookkeeper",
     "worker": "lintas.cli.worker:worker",
     "processor": "lintas.cli.processor:processor",
 }
