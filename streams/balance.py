@@ -5,6 +5,7 @@ Topics are read in slices of time, so that what belongs together is read togethe
 
 import datetime as dt
 import io
+import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
@@ -23,9 +24,12 @@ from streams.cut import Cut, cut
 from streams.records import InputRecord
 from streams.topics import records_between
 
+log = logging.getLogger(__name__)
+
 SLICE_RECORDS: Final = 250_000
 SHORTEST_SLICE_MS: Final = 1_000
 EARLIER: Final = dt.timedelta(minutes=10)  # audit records carry the workers' clocks, deliveries the brokers'
+FIRST_OFFSETS: Final = 100  # among so many there is a record
 HOLDINGS: Final = (names.INBOX, names.DEAD, names.QUARANTINE)
 Progress = Callable[[int, int], None]  # records read, of how many
 
@@ -66,23 +70,27 @@ class Reading:
             since: only events that were published at this moment or later; what became of others is not asked for.
             until: only events that were published before.
         """
-        self._settings, self._since = settings, since
+        self._settings, self._since, self._until = settings, since, until
         self._cluster = Cluster(settings)
         self._schema = fastavro.parse_schema(dict(AUDIT_SCHEMA))
-        self._positions: dict[Partition, int] = {}  # behind what has been entered
-        self._complete: Mapping[Partition, int] = {}  # as they were at the end of the last complete round
         self.records = 0
         self.catalogues = CatalogueLog()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._positions: dict[Partition, int] = {}  # behind what has been entered
+        self._complete: Mapping[Partition, int] = {}  # as they were at the end of the last complete round
         self.books = Books(
             AgreementsByCatalogue(self.catalogues),
-            since_ms=-math.inf if since is None else _ms(since),
-            until_ms=math.inf if until is None else _ms(until),
+            since_ms=-math.inf if self._since is None else _ms(self._since),
+            until_ms=math.inf if self._until is None else _ms(self._until),
         )
 
     def round(self, progress: Progress = lambda _, __: None) -> None:
         """Enter what is new, up to a new cut.
 
-        A round that fails half way is made good by the next one: what has been entered is not read again.
+        A round that fails half way is made good by the next one: what has been entered is not read again. Only if a
+        topic has become shorter than it was are the books begun anew, for nobody can tell what of it was entered.
 
         Args:
             progress: told how many records have been read, and how many there are to read.
@@ -95,6 +103,9 @@ class Reading:
         audit = _partitions(topics, (names.AUDIT_DECISIONS,))
         events, holdings = _partitions(topics, (names.EVENTS,)), _partitions(topics, HOLDINGS)
         upto = cut(self._settings, self._cluster, audit=audit, events=events, holdings=holdings)
+        if shorter := [place for place, end in upto.ends.items() if self._positions.get(place, 0) > end]:
+            log.warning("%s [%d] was made anew or truncated: the books are read from their beginning", *shorter[0])
+            self._begin()
         self._read_catalogues(_partitions(topics, (names.CATALOGUE,)))  # every one that a decision before the cut names
         starts = self._starts(upto.ends)
         self._positions.update(starts)
@@ -108,7 +119,7 @@ class Reading:
                 if self.records % 1_000 == 0:
                     progress(self.records - before, total)
             self._positions.update(last)
-        self.books.held.update(self._shortened([*events, *holdings], upto.ends))
+        self.books.held.update(self._shortened([*events, *holdings], starts, upto.ends))
         self._complete = dict(self._positions)
 
     def _read_catalogues(self, partitions: Iterable[Partition]) -> None:
@@ -121,8 +132,8 @@ class Reading:
         self._positions.update(ends)
 
     def _starts(self, ends: Mapping[Partition, int]) -> dict[Partition, int]:
-        """Where to read on; a topic that is shorter than what was read of it has been made anew."""
-        new = [place for place, end in ends.items() if self._positions.get(place, math.inf) > end]
+        """Where to read on."""
+        new = [place for place in ends if place not in self._positions]
         found = self._cluster.beginnings(new)
         if self._since is not None:
             audit = [place for place in new if place[0] == names.AUDIT_DECISIONS]
@@ -140,10 +151,18 @@ class Reading:
         assert isinstance(batch, dict), "the schema is a record's"
         self.books.decide(batch, settled=record.offset < upto.settled[record.topic, record.partition])
 
-    def _shortened(self, partitions: Iterable[Partition], ends: Mapping[Partition, int]) -> dict[Partition, Held]:
-        """From when on partitions hold their records, if records may have been deleted before they were read."""
-        beginnings = self._cluster.beginnings(partitions)
-        gone = {place: offset for place, offset in beginnings.items() if offset > self._complete.get(place, 0)}
+    def _shortened(
+        self, partitions: Iterable[Partition], starts: Mapping[Partition, int], ends: Mapping[Partition, int]
+    ) -> dict[Partition, Held]:
+        """From when on partitions hold their records, if records may have been deleted before they were read.
+
+        What is read for the first time may have lost some unless it was begun behind its beginning.
+        """
+        gone = {
+            place: offset
+            for place, offset in self._cluster.beginnings(partitions).items()
+            if offset > self._complete.get(place, max(0, starts[place] - 1))
+        }
         return _held(self._settings, gone, ends)
 
 
@@ -173,11 +192,13 @@ def _partitions(topics: Mapping[str, int], prefixes: tuple[str, ...]) -> list[Pa
 def _held(
     settings: Settings, beginnings: Mapping[Partition, int], ends: Mapping[Partition, int]
 ) -> dict[Partition, Held]:
-    """From when on partitions hold their records, if they begin so."""
+    """From when on partitions hold their records, if they begin so; first may come markers of transactions."""
     held = {place: Held(offset, math.inf) for place, offset in beginnings.items()}
-    filled = {place: offset for place, offset in beginnings.items() if offset < ends[place]}
-    for record in records_between(settings, filled, {place: offset + 1 for place, offset in filled.items()}):
-        held[record.topic, record.partition] = Held(record.offset, record.timestamp_ms)
+    some = {place: min(offset + FIRST_OFFSETS, ends[place]) for place, offset in beginnings.items()}
+    for record in records_between(settings, beginnings, some):
+        place = (record.topic, record.partition)
+        if held[place].first_ms == math.inf:
+            held[place] = Held(record.offset, record.timestamp_ms)
     return held
 
 

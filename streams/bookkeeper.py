@@ -10,6 +10,7 @@ from typing import NoReturn
 from lintas.errors import BusUnavailable
 from lintas.settings import Settings
 from schemas.catalogue_log import Pointer
+from schemas.snapshot import Snapshot
 from streams.balance import Reading
 from streams.book_metrics import BookMetrics
 from streams.books import Difference
@@ -28,7 +29,7 @@ class Bookkeeper:
         """``since``: only events that were published at this moment or later are its concern."""
         self._reading = Reading(settings, since=since)
         self._since, self._metrics = since, metrics
-        self._in_force: Pointer | None = None
+        self._in_force: tuple[Pointer, Snapshot] | None = None
         self._told: dict[tuple[str, str], set[Place]] = defaultdict(set)
         self._unavailable = ""
 
@@ -72,14 +73,15 @@ class Bookkeeper:
     def _open_accounts(self) -> None:
         """Have accounts of whatever the catalogue in force names, so that there are zeros to be seen."""
         catalogues = self._reading.catalogues
-        if catalogues.current is None or catalogues.current == self._in_force:
+        if catalogues.current is None:
             return
-        snapshot = catalogues.snapshot(catalogues.current.manifest)
+        if self._in_force is None or self._in_force[0] != catalogues.current:
+            self._in_force = catalogues.current, catalogues.snapshot(catalogues.current.manifest)
+        _, snapshot = self._in_force
         self._reading.books.open_accounts(
             {event_type.topic: name for name, event_type in snapshot.event_types.items()},
             {name: agreement.contract.event_type for name, agreement in snapshot.agreements.items()},
         )
-        self._in_force = catalogues.current
 
     def _tell(self, comparisons: Iterable[Difference]) -> None:
         """Log the places that are new, and those that are no difference any more."""
