@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from typing import Any, Final, TypeVar
@@ -32,6 +33,8 @@ from lintas.settings import Settings
 from schemas.desired import Acl, Topic
 
 TIMEOUT_SECONDS: Final = 30.0
+DEAF_SECONDS: Final = 5.0  # while librdkafka waits for topics, no signal is heard
+SILENT: Final = (KafkaError._TRANSPORT, KafkaError._TIMED_OUT)
 MOST_RECORDS: Final = 2_000  # of one request to the controller, which refuses more than 10,000
 SCRAM_ITERATIONS: Final = 4096  # passwords are long random texts: more rounds would only slow logging in
 CLOSED_ITERATIONS: Final = SCRAM_ITERATIONS + 1  # marks a user who was deleted
@@ -66,11 +69,15 @@ class Cluster:
 
     def partitions(self) -> dict[str, int]:
         """The number of partitions of every topic."""
-        try:
-            found = self._admin.list_topics(timeout=TIMEOUT_SECONDS).topics
-        except KafkaException as error:
-            raise unavailable(self._settings, error) from error
-        return {name: len(topic.partitions) for name, topic in found.items()}
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while True:
+            try:
+                found = self._admin.list_topics(timeout=DEAF_SECONDS).topics
+            except KafkaException as error:
+                if time.monotonic() > deadline or error.args[0].code() not in SILENT:
+                    raise unavailable(self._settings, error) from error
+            else:
+                return {name: len(topic.partitions) for name, topic in found.items()}
 
     def configs(self, topics: Iterable[str]) -> dict[str, dict[str, str]]:
         """The settings of some topics, inherited ones included."""

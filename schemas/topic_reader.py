@@ -34,6 +34,8 @@ def messages_from(
 ) -> Iterator[Message]:
     """Every committed record from the positions on, up to ``ends``, or where a partition has ended when that is met.
 
+    Before the ``ends`` of partitions no transaction may be open.
+
     Raises:
         BusUnavailable: Kafka does not answer.
     """
@@ -51,7 +53,8 @@ def messages_from(
         }
     )
     try:
-        unfinished = {partition for partition in positions if _exists(settings, consumer, partition[0])}
+        there = {topic for topic in {topic for topic, _ in positions} if _exists(settings, consumer, topic)}
+        unfinished = {partition for partition in positions if partition[0] in there}
         consumer.assign([TopicPartition(*partition, positions[partition]) for partition in unfinished])
         while unfinished:
             message = consumer.poll(TIMEOUT_SECONDS)
@@ -64,7 +67,11 @@ def messages_from(
             end = ends.get(partition) if ends else None
             if is_record and (end is None or message.offset() < end):
                 yield message
-            if partition in unfinished and (not is_record or (end is not None and message.offset() >= end - 1)):
+            if is_record:
+                is_last = end is not None and message.offset() >= end - 1
+            else:  # a new leader may take some time to learn that all before an end is committed
+                is_last = end is None or message.offset() >= end
+            if partition in unfinished and is_last:
                 unfinished.discard(partition)
                 consumer.incremental_unassign([TopicPartition(*partition)])
     finally:

@@ -1,46 +1,37 @@
-"""The books of a running bus, read from its topics while events flow.
+"""The books of a running bus, read from its topics while events flow, once or round after round.
 
-Audit records and what they tell of are committed together but not read at one moment. So the audit log is asked for its
-end twice, before and after the topics: what is behind the first end must have been delivered, what lies between the two
-may have been. Topics are read in slices of time, so that what belongs together is read together and then forgotten.
+Topics are read in slices of time, so that what belongs together is read together and then forgotten.
 """
 
-import dataclasses
 import datetime as dt
 import io
+import logging
 import math
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 import fastavro
 
 from lintas import names
-from lintas.errors import BusUnavailable
 from lintas.settings import Settings
 from schemas.catalogue_log import CatalogueLog
 from schemas.cluster import Cluster, Partition
-from schemas.publication import read_log
+from schemas.topic_reader import read_from
 from schemas.wire import framing
 from streams.audit import AUDIT_SCHEMA
 from streams.books import Books, Held
+from streams.cut import Cut, cut
 from streams.records import InputRecord
 from streams.topics import records_between
+
+log = logging.getLogger(__name__)
 
 SLICE_RECORDS: Final = 250_000
 SHORTEST_SLICE_MS: Final = 1_000
 EARLIER: Final = dt.timedelta(minutes=10)  # audit records carry the workers' clocks, deliveries the brokers'
-POLL_SECONDS: Final = 0.1
+FIRST_OFFSETS: Final = 100  # among so many there is a record
 HOLDINGS: Final = (names.INBOX, names.DEAD, names.QUARANTINE)
 Progress = Callable[[int, int], None]  # records read, of how many
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Cut:
-    """Up to where everything is read."""
-
-    settled: Mapping[Partition, int]  # of the audit log: what is behind these ends must have been delivered
-    ends: Mapping[Partition, int]  # of every topic
 
 
 class AgreementsByCatalogue:
@@ -60,6 +51,121 @@ class AgreementsByCatalogue:
         return self._known[digest].get(event_type, {})
 
 
+class Reading:
+    """The books of a running bus, read on from where the round before has ended.
+
+    Attributes:
+        books: what has been entered; right at the end of a round.
+        catalogues: every catalogue that was in force.
+        records: how many records have been entered.
+    """
+
+    def __init__(
+        self, settings: Settings, *, since: dt.datetime | None = None, until: dt.datetime | None = None
+    ) -> None:
+        """Begin to read.
+
+        Args:
+            settings: of the bus.
+            since: only events that were published at this moment or later; what became of others is not asked for.
+            until: only events that were published before.
+        """
+        self._settings, self._since, self._until = settings, since, until
+        self._cluster = Cluster(settings)
+        self._schema = fastavro.parse_schema(dict(AUDIT_SCHEMA))
+        self.records = 0
+        self.catalogues = CatalogueLog()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._positions: dict[Partition, int] = {}  # behind what has been entered
+        self._complete: Mapping[Partition, int] = {}  # as they were at the end of the last complete round
+        self.books = Books(
+            AgreementsByCatalogue(self.catalogues),
+            since_ms=-math.inf if self._since is None else _ms(self._since),
+            until_ms=math.inf if self._until is None else _ms(self._until),
+        )
+
+    def round(self, progress: Progress = lambda _, __: None) -> None:
+        """Enter what is new, up to a new cut.
+
+        A round that fails half way is made good by the next one: what has been entered is not read again. Only if a
+        topic has become shorter than it was are the books begun anew, for nobody can tell what of it was entered.
+
+        Args:
+            progress: told how many records have been read, and how many there are to read.
+
+        Raises:
+            BusUnavailable: Kafka does not answer, or a transaction stays open.
+            CatalogueError: the topic of catalogues has been altered.
+        """
+        topics = self._cluster.partitions()
+        audit = _partitions(topics, (names.AUDIT_DECISIONS,))
+        events, holdings = _partitions(topics, (names.EVENTS,)), _partitions(topics, HOLDINGS)
+        upto = cut(self._settings, self._cluster, audit=audit, events=events, holdings=holdings)
+        if shorter := [place for place, end in upto.ends.items() if self._positions.get(place, 0) > end]:
+            log.warning("%s [%d] was made anew or truncated: the books are read from their beginning", *shorter[0])
+            self._begin()
+        self._read_catalogues(_partitions(topics, (names.CATALOGUE,)))  # every one that a decision before the cut names
+        starts = self._starts(upto.ends)
+        self._positions.update(starts)
+        self.books.begin_round()
+        total, before = _size(starts, upto.ends), self.records
+        for first, last in _slices(self._cluster, starts, upto.ends):
+            for record in records_between(self._settings, first, last):
+                self._enter(record, upto)
+                self._positions[record.topic, record.partition] = record.offset + 1
+                self.records += 1
+                if self.records % 1_000 == 0:
+                    progress(self.records - before, total)
+            self._positions.update(last)
+        self.books.held.update(self._shortened([*events, *holdings], starts, upto.ends))
+        self._complete = dict(self._positions)
+
+    def _read_catalogues(self, partitions: Iterable[Partition]) -> None:
+        ends = self._cluster.committed_ends(partitions)
+        unread = {place: self._positions.get(place, 0) for place in ends}
+        for key, value in read_from(
+            self._settings, names.ADMIN, {place: start for place, start in unread.items() if start < ends[place]}
+        ):
+            self.catalogues.add(key, value)
+        self._positions.update(ends)
+
+    def _starts(self, ends: Mapping[Partition, int]) -> dict[Partition, int]:
+        """Where to read on."""
+        new = [place for place in ends if place not in self._positions]
+        found = self._cluster.beginnings(new)
+        if self._since is not None:
+            audit = [place for place in new if place[0] == names.AUDIT_DECISIONS]
+            later = self._cluster.at_time(new, _ms(self._since))
+            later |= self._cluster.at_time(audit, _ms(self._since - EARLIER))
+            found = {place: max(beginning, later.get(place, ends[place])) for place, beginning in found.items()}
+        return {place: min(found.get(place, self._positions.get(place, end)), end) for place, end in ends.items()}
+
+    def _enter(self, record: InputRecord, upto: Cut) -> None:
+        if record.topic != names.AUDIT_DECISIONS:
+            self.books.hold(record)
+            return
+        body = framing.unframe(record.value or b"")[1]
+        batch = fastavro.schemaless_reader(io.BytesIO(body), self._schema, None)
+        assert isinstance(batch, dict), "the schema is a record's"
+        self.books.decide(batch, settled=record.offset < upto.settled[record.topic, record.partition])
+
+    def _shortened(
+        self, partitions: Iterable[Partition], starts: Mapping[Partition, int], ends: Mapping[Partition, int]
+    ) -> dict[Partition, Held]:
+        """From when on partitions hold their records, if records may have been deleted before they were read.
+
+        What is read for the first time may have lost some unless it was begun behind its beginning.
+        """
+        gone = {
+            place: offset
+            for place, offset in self._cluster.beginnings(partitions).items()
+            if offset > self._complete.get(place, max(0, starts[place] - 1))
+        }
+        return _held(self._settings, gone, ends)
+
+
 def balance(
     settings: Settings,
     *,
@@ -67,52 +173,14 @@ def balance(
     until: dt.datetime | None = None,
     progress: Progress = lambda _, __: None,
 ) -> Books:
-    """Read audit log and topics, and enter them in the books.
-
-    Args:
-        settings: of the bus.
-        since: only events that were published at this moment or later; what became of others is not asked for.
-        until: only events that were published before.
-        progress: told how many records have been read, and how many there are.
+    """Read audit log and topics once: see `Reading`.
 
     Raises:
         BusUnavailable: Kafka does not answer, or a transaction stays open.
     """
-    cluster = Cluster(settings)
-    log = read_log(settings)
-    topics = cluster.partitions()
-    audit = _partitions(topics, (names.AUDIT_DECISIONS,))
-    events, holdings = _partitions(topics, (names.EVENTS,)), _partitions(topics, HOLDINGS)
-    cut = _cut(settings, cluster, audit, events, holdings)
-    everything = [*audit, *events, *holdings]
-    starts = beginnings = cluster.beginnings(everything)
-    if since is not None:
-        later = cluster.at_time([*events, *holdings], _ms(since)) | cluster.at_time(audit, _ms(since - EARLIER))
-        starts = {place: max(beginnings[place], later.get(place, cut.ends[place])) for place in everything}
-    books = Books(
-        AgreementsByCatalogue(log),
-        _held(settings, {place: beginnings[place] for place in (*events, *holdings)}, cut.ends),
-        since_ms=-math.inf if since is None else _ms(since),
-        until_ms=math.inf if until is None else _ms(until),
-    )
-    schema = fastavro.parse_schema(dict(AUDIT_SCHEMA))
-    total, read = sum(cut.ends[place] - starts[place] for place in everything), 0
-    for first, last in _slices(cluster, starts, cut.ends):
-        for record in records_between(settings, first, last):
-            _enter(books, record, schema, cut)
-            read += 1
-            if read % 1_000 == 0:
-                progress(read, total)
-    return books
-
-
-def _enter(books: Books, record: InputRecord, schema: Any, cut: _Cut) -> None:
-    if record.topic != names.AUDIT_DECISIONS:
-        books.hold(record)
-        return
-    batch = fastavro.schemaless_reader(io.BytesIO(framing.unframe(record.value or b"")[1]), schema, None)
-    assert isinstance(batch, dict), "the schema is a record's"
-    books.decide(batch, settled=record.offset < cut.settled[record.topic, record.partition])
+    reading = Reading(settings, since=since, until=until)
+    reading.round(progress)
+    return reading.books
 
 
 def _partitions(topics: Mapping[str, int], prefixes: tuple[str, ...]) -> list[Partition]:
@@ -121,43 +189,16 @@ def _partitions(topics: Mapping[str, int], prefixes: tuple[str, ...]) -> list[Pa
     ]
 
 
-def _cut(
-    settings: Settings,
-    cluster: Cluster,
-    audit: Iterable[Partition],
-    events: Iterable[Partition],
-    holdings: Iterable[Partition],
-) -> _Cut:
-    settled = cluster.committed_ends(audit)
-    delivered = _ends_at_rest(settings, cluster, holdings)
-    decided = _ends_at_rest(settings, cluster, audit)
-    published = _ends_at_rest(settings, cluster, events)
-    return _Cut(settled, {**delivered, **decided, **published})
-
-
-def _ends_at_rest(settings: Settings, cluster: Cluster, partitions: Iterable[Partition]) -> dict[Partition, int]:
-    """The ends of partitions as they are now, once no transaction before them is open."""
-    ends = cluster.ends(partitions)
-    deadline = time.monotonic() + 2 * settings.transaction_timeout_seconds
-    while behind := [place for place, end in cluster.committed_ends(ends).items() if end < ends[place]]:
-        if time.monotonic() > deadline:
-            topic, partition = behind[0]
-            raise BusUnavailable(
-                part="Kafka", address=settings.brokers, reason=f"a transaction on {topic} [{partition}] stays open"
-            )
-        time.sleep(POLL_SECONDS)
-    return ends
-
-
 def _held(
     settings: Settings, beginnings: Mapping[Partition, int], ends: Mapping[Partition, int]
 ) -> dict[Partition, Held]:
-    """From when on partitions that have lost their oldest records still hold them."""
-    shortened = {place: offset for place, offset in beginnings.items() if offset > 0}
-    held = {place: Held(offset, math.inf) for place, offset in shortened.items()}
-    filled = {place: offset for place, offset in shortened.items() if offset < ends[place]}
-    for record in records_between(settings, filled, {place: offset + 1 for place, offset in filled.items()}):
-        held[record.topic, record.partition] = Held(record.offset, record.timestamp_ms)
+    """From when on partitions hold their records, if they begin so; first may come markers of transactions."""
+    held = {place: Held(offset, math.inf) for place, offset in beginnings.items()}
+    some = {place: min(offset + FIRST_OFFSETS, ends[place]) for place, offset in beginnings.items()}
+    for record in records_between(settings, beginnings, some):
+        place = (record.topic, record.partition)
+        if held[place].first_ms == math.inf:
+            held[place] = Held(record.offset, record.timestamp_ms)
     return held
 
 

@@ -16,7 +16,17 @@ if TYPE_CHECKING:
 
 DIFFERENT = 3
 _EVENT_TYPE = ("event type", "published", "routed", "duplicate", "quarantined", "in flight")
-_AGREEMENT = ("agreement", "event type", "routed", "delivered", "filtered", "dead", "waiting", "not in force")
+_AGREEMENT = (
+    "agreement",
+    "event type",
+    "routed",
+    "delivered",
+    "filtered",
+    "dead",
+    "waiting",
+    "not in force",
+    "replayed",
+)
 
 
 @click.command()
@@ -29,10 +39,10 @@ def balance(ctx: click.Context, *, since: dt.datetime | None, until: dt.datetime
 
     Reads events, inboxes, dead letters, quarantine and the audit log; no counter in memory has a say. For every event
     type: published = routed + duplicate + quarantined + in flight. For every agreement: routed = delivered + filtered +
-    dead + waiting + not in force, each delivered one is in the inbox just as the audit log says, each dead one is a
-    dead letter. Whatever is missing, there twice, changed, or undecided though later events are not, is named by topic,
-    partition and offset. What retention has deleted is not missed. May be run at any time, while events flow; a TIME
-    is such as 2026-11-24T08:00+07:00.
+    dead + waiting + not in force; what was replayed comes on top. Each event that was delivered is in the inbox just as
+    the audit log says, each dead one is a dead letter. Whatever is missing, there twice, changed, or undecided though
+    later events are not, is named by topic, partition and offset. What retention has deleted is not missed. May be run
+    at any time, while events flow; a TIME is such as 2026-11-24T08:00+07:00.
 
     Exit 0 the books balance, 3 there are differences.
     """
@@ -90,6 +100,7 @@ def _agreements(books: "Books") -> Sequence[Sequence[Any]]:
             account.routed,
             *(account.outcomes[outcome] for outcome in ("delivered", "filtered", "dead", "waiting")),
             account.not_in_force,
+            account.replayed["delivered"],
         )
         for name, account in sorted(books.agreements.items())
     ]
@@ -107,6 +118,7 @@ def _key(column: str) -> str:
 def _as_json(difference: "Difference") -> dict[str, Any]:
     return {
         "about": difference.about,
+        "kind": difference.kind,
         "what": difference.what,
         "places": [place._asdict() for place in difference.places],
     }

@@ -28,6 +28,7 @@ NOUNS: dict[str, str] = {
     "quarantine": "lintas.cli.quarantine:quarantine",
     "replay": "lintas.cli.replay:replay",
     "balance": "lintas.cli.balance:balance",
+    "bookkeeper": "lintas.cli.bookkeeper:bookkeeper",
     "worker": "lintas.cli.worker:worker",
     "processor": "lintas.cli.processor:processor",
 }

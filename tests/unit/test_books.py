@@ -44,8 +44,9 @@ class World:
     batch: dict[str, Any]
     records: list[InputRecord]
 
-    def books(self, *, settled: bool = True, **terms: Any) -> Books:
+    def books(self, *, settled: bool = True, held: Mapping[tuple[str, int], Held] | None = None, **terms: Any) -> Books:
         books = Books(lambda _, __: AGREEMENTS, **terms)
+        books.held.update(held or {})
         books.decide(self.batch, settled=settled)
         for record in self.records:
             books.hold(record)
@@ -305,6 +306,111 @@ def test_what_a_batch_wrote_may_still_be_unseen_but_what_is_there_is_explained_b
     double_delivery(world)
     double_delivery(world)
     assert len(world.disagreements(settled=False)) == 1
+
+
+def kinds(books: Books) -> list[str]:
+    return [difference.kind for difference in books.differences()]
+
+
+def test_what_an_unsettled_audit_record_tells_of_is_due_in_the_next_round(world: World) -> None:
+    lost = [inbox(FIRST, 1), world.first(names.DEAD), world.first(names.QUARANTINE)]
+    world.records = [record for record in world.records if record not in lost]
+    books = world.books(settled=False)
+    assert kinds(books) == []
+    books.begin_round()
+    assert kinds(books) == ["quarantine_missing", "missing", "dead_missing"]
+    for record in lost:
+        books.hold(record)
+    assert kinds(books) == []
+
+
+def test_what_a_settled_audit_record_tells_of_is_due_at_once_in_every_round(world: World) -> None:
+    books = Books(lambda _, __: AGREEMENTS)
+    books.begin_round()
+    lose_delivery(world)
+    books.decide(world.batch)
+    for record in world.records:
+        books.hold(record)
+    assert kinds(books) == ["missing"]
+
+
+def test_a_delivery_that_no_audit_record_names_in_the_same_round_is_a_difference(world: World) -> None:
+    """The audit log is read further than the topics: it names what was delivered, if only in unsettled records."""
+    books = world.books(settled=False)
+    books.begin_round()
+    books.hold(dataclasses.replace(inbox(FIRST, 1), offset=99))
+    assert kinds(books) == ["unexplained"]
+    books.begin_round()
+    assert kinds(books) == ["unexplained"]
+
+
+def test_events_are_in_flight_until_a_settled_audit_record_has_come_further(world: World) -> None:
+    lose_audit_entry(world)
+    books = world.books(settled=False)
+    assert (kinds(books), books.event_types[TOPIC].in_flight) == ([], 1)
+    books.begin_round()
+    assert (kinds(books), books.event_types[TOPIC].in_flight) == (["skipped"], 0)
+
+
+def test_events_in_flight_in_one_round_may_be_decided_in_a_later_one(world: World) -> None:
+    books = Books(lambda _, __: AGREEMENTS)
+    for record in world.records[: len(OUTCOMES)]:
+        books.hold(record)
+    for _ in range(2):
+        books.begin_round()
+        assert (kinds(books), books.event_types[TOPIC].in_flight) == ([], len(OUTCOMES))
+    books.decide(world.batch)
+    for record in world.records[len(OUTCOMES) :]:
+        books.hold(record)
+    assert (kinds(books), books.event_types[TOPIC].in_flight) == ([], 0)
+
+
+def test_the_other_parts_of_a_batch_are_due_when_one_of_them_is_settled(world: World) -> None:
+    lose_an_audit_record(world)
+    books = world.books(settled=False)
+    assert kinds(books) == []
+    books.begin_round()
+    assert kinds(books) == ["incomplete_batch"]
+    books.decide(world.batch | {"part": 1, "partitions": []}, settled=False)
+    assert kinds(books) == []
+
+
+def test_what_waited_is_due_when_it_was_given_by_a_settled_audit_record(world: World) -> None:
+    caught_up = {"outcome": "caught_up", "problem": "resumed", "decisions": [delivered(1, 1)]}
+    part = world.batch["partitions"][0]
+    given = world.batch | {"batch": "c", "partitions": [part | {"events": [world.events[1] | caught_up]}]}
+    books = world.books()
+    books.decide(given, settled=False)
+    books.hold(inbox(SECOND, 1))
+    assert kinds(books) == []
+    books.begin_round()
+    assert kinds(books) == ["not_waiting"]
+
+
+def test_what_retention_deletes_between_two_rounds_is_not_missed(world: World) -> None:
+    lose_delivery(world)
+    books = world.books(settled=False)
+    books.begin_round()
+    assert kinds(books) == ["missing"]
+    books.held[INBOX, 1] = Held(99, 10_001)  # the decision is of 10,000
+    assert kinds(books) == []
+
+
+def test_what_is_known_has_an_account_before_anything_has_come() -> None:
+    books = Books(lambda _, __: AGREEMENTS)
+    books.open_accounts({TOPIC: EVENT_TYPE}, {FIRST: EVENT_TYPE})
+    assert books.differences() == []
+    compared = {(one.about, one.kind) for one in books.comparisons()}
+    assert {(TOPIC, "skipped"), (FIRST, "missing"), (names.AUDIT_DECISIONS, "incomplete_batch")} <= compared
+
+
+def test_an_account_learns_its_event_type_though_a_record_of_it_came_first(world: World) -> None:
+    books = Books(lambda _, __: AGREEMENTS)
+    for record in world.records:
+        books.hold(record)
+    books.decide(world.batch)
+    assert {account.event_type for account in books.event_types.values()} == {EVENT_TYPE}
+    assert {account.event_type for account in books.agreements.values()} == {EVENT_TYPE}
 
 
 def test_what_waited_and_was_given_at_last_is_accounted_for_once(world: World) -> None:

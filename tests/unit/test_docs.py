@@ -1,5 +1,6 @@
 """The documentation says what the code says."""
 
+import datetime as dt
 import re
 import shlex
 import subprocess
@@ -11,8 +12,11 @@ import pytest
 
 from lintas import errors
 from lintas.cli.main import main as root
+from streams.book_metrics import BookMetrics
+from streams.books import KINDS, Books
 
 REPOSITORY = Path(__file__).parents[2]
+BOOKS = REPOSITORY / "docs/how-to/watch-the-books.md"
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +57,15 @@ def test_a_command_that_is_written_down_exists_with_its_options(line: str) -> No
         elif word.startswith("-") and not isinstance(command, click.Group):
             known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
             assert word.partition("=")[0] in known | {"--help", "-h"}, f"{command.name} has no {word}"
+
+
+def test_every_metric_of_the_books_and_every_kind_of_difference_is_written_down() -> None:
+    metrics, now = BookMetrics(), dt.datetime.now(dt.UTC)
+    metrics.complete(Books(lambda _, __: {}), [], since=now, began=now, seconds=0)
+    told = {metric.name + "_total" * (metric.type == "counter"): metric.type for metric in metrics.collect()}
+    written = dict(re.findall(r"^\| `(lintas_\w+)` \| (\w+)", BOOKS.read_text(), re.MULTILINE))
+    assert written == told
+    assert all(f"`{kind}`" in BOOKS.read_text() for kind in KINDS)
 
 
 def every_error() -> dict[str, type[errors.LintasError]]:

@@ -1,0 +1,63 @@
+"""``lintas bookkeeper``: the books of the bus, kept up while it runs, as metrics."""
+
+import datetime as dt
+import logging
+import signal
+import sys
+
+import click
+
+from lintas.cli.address import Address
+from lintas.cli.moment import Moment
+from lintas.settings import Settings
+
+USUAL_PERIOD = dt.timedelta(hours=24)
+
+log = logging.getLogger(__name__)
+
+
+@click.command()
+@click.option(
+    "--from", "since", type=Moment(), help="only events that were published then or later; 24 hours ago if not given"
+)
+@click.option(
+    "--every",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10,
+    show_default=True,
+    metavar="SECONDS",
+    help="from the beginning of one round to that of the next",
+)
+@click.option("--listen", type=Address(), default="127.0.0.1:9463", show_default=True, help="where metrics are served")
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
+)
+def bookkeeper(*, since: dt.datetime | None, every: float, listen: tuple[str, int], log_level: str) -> None:
+    """Keep the books of the bus while it runs, and show as Prometheus metrics whether they balance.
+
+    Does what `lintas balance` does, round after round, reading only what is new; GET /metrics tells what the last round
+    found. A difference is logged when it appears and when it is gone, with topic, partition and offset. Writes nothing
+    anywhere: killed and started again, it finds the same. Where Kafka is away it waits for it. SIGTERM ends it. Exit 0
+    stopped, 1 something went wrong (see the log), 2 misuse.
+    """
+    from prometheus_client import CollectorRegistry, start_http_server
+
+    from streams.book_metrics import BookMetrics
+    from streams.bookkeeper import Bookkeeper
+
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))  # at any moment: there is nothing to be lost
+    settings, metrics = Settings(), BookMetrics()
+    keeper = Bookkeeper(settings, since or dt.datetime.now(dt.UTC) - USUAL_PERIOD, metrics)
+    registry = CollectorRegistry()
+    registry.register(metrics)
+    host, port = listen
+    try:
+        server, _ = start_http_server(port, host, registry)
+    except OSError as error:
+        raise click.BadParameter(
+            f"nothing can listen on {host}:{port}: {error.strerror}", param_hint="--listen"
+        ) from error
+    log.info("metrics are at http://%s:%d/metrics", host, server.server_port)
+    keeper.run(every)
