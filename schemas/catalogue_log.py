@@ -133,6 +133,12 @@ class CatalogueLog:
         """The catalogue that was in force at a moment; None before the first."""
         return next((pointer for pointer in self.history if dt.datetime.fromisoformat(pointer.at) <= moment), None)
 
+    def agreements_ever(self, agreement: str) -> Iterator[Any]:
+        """Every form that an agreement ever had, as it was published."""
+        name = f"agreement/{agreement}"
+        digests = {self._object(pointer.manifest).get(name) for pointer in self._pointers.values()}
+        return (self._object(digest) for digest in digests if digest is not None)
+
     def topics_ever(self) -> set[str]:
         """The topic of every event type that any catalogue ever held."""
         return set().union(*(self._topics(pointer.manifest) for pointer in self._pointers.values()))

@@ -5,7 +5,7 @@ Everything is repeatable: after a kill at any point the same call ends in the sa
 
 import dataclasses
 import fcntl
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from lintas import names
@@ -28,6 +28,7 @@ from schemas.differences import (
 from schemas.generations import ensure_lanes, latest_plan
 from schemas.lane_reports import wait_for_lanes
 from schemas.load import Catalogue
+from schemas.model import as_json
 from schemas.prune import prune as remove
 from schemas.pseudonyms import KeyFiles
 from schemas.publication import missing_positions, publish, read_log
@@ -165,6 +166,7 @@ def _plan(settings: Settings, catalogue: Catalogue) -> _Plan:
         *bus_changes(wanted, found),
         *catalogue_changes(log.snapshot(in_force) if in_force else None, snapshot),
         *_lost_positions(cluster, log, snapshot, found),
+        *_late_backfills(log, snapshot),
     ]
     return _Plan(in_force, snapshot, wanted, found, tuple(changes))
 
@@ -195,6 +197,17 @@ def _lost_positions(cluster: Cluster, log: CatalogueLog, snapshot: Snapshot, fou
         missing_positions(cluster, log, existing)
     except PositionGone as error:
         yield Change("refuse", "position", f"{error.details['topic']} [{error.details['partition']}]", str(error))
+
+
+def _late_backfills(log: CatalogueLog, snapshot: Snapshot) -> Iterator[Change]:
+    """Agreements that ask for their past though they were there before: they would get events twice."""
+    for name, agreement in snapshot.agreements.items():
+        wanted = as_json(agreement.contract).get("backfill")
+        if wanted is not None and any(form["contract"].get("backfill") != wanted for form in log.agreements_ever(name)):
+            why = (
+                "was there before with another backfill or none: it would get events twice (`lintas replay` gives them)"
+            )
+            yield Change("refuse", "agreement", name, why)
 
 
 def _looking_up(registry: Registry, subjects: set[str], changes: list[Change]) -> Register:

@@ -19,6 +19,7 @@ VERDICTS = (
     "waiting",
     *(standing.value for standing in Standing if standing != IN_FORCE),
 )
+REPLAY_VERDICTS = ("delivered", "filtered", "dead")
 
 
 class BookMetrics(Collector):
@@ -104,11 +105,18 @@ def _of_agreements(accounts: Mapping[str, AgreementAccount]) -> Iterator[Metric]
         "Events that were routed under the agreement, by what became of them.",
         labels=("agreement", "event_type", "outcome"),
     )
+    replayed = GaugeMetricFamily(
+        "lintas_books_replayed_events",
+        "Events that were decided once more for a replay, by what became of them.",
+        labels=("agreement", "event_type", "outcome"),
+    )
     for name, account in accounts.items():
         routed.add_metric((name, account.event_type), account.routed)
         for outcome in VERDICTS:
             decided.add_metric((name, account.event_type, outcome), account.outcomes[outcome])
-    return iter((routed, decided))
+        for outcome in REPLAY_VERDICTS:
+            replayed.add_metric((name, account.event_type, outcome), account.replayed[outcome])
+    return iter((routed, decided, replayed))
 
 
 def _gauge(name: str, help_text: str, value: float | dt.datetime) -> Metric:

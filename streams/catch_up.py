@@ -10,49 +10,26 @@ import datetime as dt
 import functools
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from aiokafka.errors import KafkaError
 
 from streams.backlog import Backlog
 from streams.batch import Batch
-from streams.decide import Dead, Delivery, Filtered, Plans
+from streams.chunk import Chunk, decide
+from streams.decide import Plans
 from streams.duties import LaneDuties
-from streams.past import PastEvents
-from streams.replays import CANCELLED, DONE, Replay, Replayed
+from streams.past import PastEvents, open_past
+from streams.replaying import Replaying
 from streams.slots import EVERYBODY, Done, Partition, Past, SetAside, Slot
-from streams.status import (
-    LanesStatus,
-    aside_record,
-    backfill_record,
-    redriven_record,
-    replayed_record,
-    resume_record,
-)
+from streams.status import LanesStatus, aside_record, backfill_record, redriven_record, resume_record
 from streams.window import DuplicateWindow
 
 log = logging.getLogger(__name__)
 
 REST_SECONDS: Final = 5
 BACKFILL: Final = "its past comes first: events published since {since}"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Chunk:
-    """Some events of one slot, decided.
-
-    Attributes:
-        slot: whose.
-        batch: what is to be written.
-        status: what is to be told on the status topic in the same transaction.
-        committed: to be called once that is committed.
-    """
-
-    slot: Slot
-    batch: Batch
-    status: Sequence[tuple[bytes, bytes | None]]
-    committed: Callable[[], None]
 
 
 class CatchUp:
@@ -74,12 +51,10 @@ class CatchUp:
         self._duties, self._client_id = duties, client_id
         self._windows, self._positions = windows, positions
         self._redriven: dict[Slot, Done] = {}
-        self._replayed: dict[Slot, Replayed] = {}
         self._to_backfill: dict[Slot, dt.datetime] = {}  # slots that have not begun, and from when on
         self._mine: Collection[Partition] = ()
-        self._past: dict[tuple[Slot, int | None], PastEvents] = {}  # by slot and replay
-        self._narrowed: dict[tuple[str, int], Plans] = {}  # by agreement and replay
-        self._not_before: dict[Slot, float] = {}  # replays at a rate
+        self._past: dict[Slot, PastEvents] = {}
+        self._replaying = Replaying(duties, positions, self._readmitted)
         self._rest_until = 0.0
         self._backlog = self._new_backlog()
 
@@ -90,13 +65,16 @@ class CatchUp:
         """Go on from what the status topic says of some input partitions, under a catalogue."""
         self.aside = status.aside_in(mine)
         self._redriven = {slot: done for slot, done in status.redriven.items() if slot[1:] in mine}
-        self._replayed = {slot: reached for slot, reached in status.replayed.items() if slot[1:] in mine}
         self._to_backfill = {
             slot: since for slot, since in plans.backfills(mine).items() if slot not in status.backfills
         }
         self._mine = mine
         self._past.clear()
-        self._narrowed.clear()
+        self._replaying.take_up(status.replayed, mine)
+
+    def _readmitted(self, place: Partition) -> Done:
+        """How far a partition's events of quarantine have been given to everybody."""
+        return self._redriven.get((EVERYBODY, *place), Done())
 
     def begin_backfills(self, plans: Plans, at: dt.datetime) -> list[tuple[bytes, bytes | None]]:
         """Set new agreements that have come into force aside until they have their past; records for the status topic.
@@ -109,8 +87,7 @@ class CatchUp:
                 continue
             del self._to_backfill[slot]
             position = self._positions[slot[1:]]
-            readmitted = self._redriven.get((EVERYBODY, *slot[1:]), Done())
-            past = Past(round(since.timestamp() * 1000), position, None, readmitted)
+            past = Past(round(since.timestamp() * 1000), position, None, self._readmitted(slot[1:]))
             reason = BACKFILL.format(since=since.isoformat())
             why = self.aside[slot] = SetAside(position, reason, at.isoformat(timespec="milliseconds"), past=past)
             log.info("%s: %s in %s [%d]: %s", self._client_id, *slot, reason)
@@ -128,7 +105,7 @@ class CatchUp:
             return (
                 (await self._resumed(plans, at) if self.aside else None)
                 or await self._redrive(plans, at)
-                or await self._replay(plans, at)
+                or await self._replaying.next(plans, at, self.aside, self._backlog)
             )
         except (KafkaError, TimeoutError) as error:
             log.warning("%s: %s; trying again in %d s", self._client_id, type(error).__name__, REST_SECONDS)
@@ -136,6 +113,7 @@ class CatchUp:
             await self._backlog.stop()
             self._backlog = self._new_backlog()
             self._past.clear()
+            self._replaying.forget()
             return None
 
     def rest(self, seconds: float) -> None:
@@ -145,16 +123,6 @@ class CatchUp:
     async def stop(self) -> None:
         """Let go of the brokers."""
         await self._backlog.stop()
-
-    async def _decide(
-        self, plans: Plans, slot: Slot, at: dt.datetime, window: DuplicateWindow, give: Callable[[Batch], None]
-    ) -> Batch:
-        async with self._duties.turn:
-            begun = time.monotonic()
-            batch = Batch(plans, {slot[1:]: window}, self.aside if slot[0] == EVERYBODY else {}, at=at)
-            give(batch)
-            self._duties.pace.decided(batch.events, time.monotonic() - begun)
-            return batch
 
     # What waits, and the past of what is new.
 
@@ -168,7 +136,7 @@ class CatchUp:
         owed = await self._backlog.next(slot, why, self._duties.pace.events)
         if not owed.events and not owed.all_of_it:
             return None
-        batch = await self._decide(plans, slot, at, _no_window(), lambda batch: batch.catch_up(slot, owed.events))
+        batch = await decide(self._duties, plans, slot, at, lambda batch: batch.catch_up(slot, owed.events))
         if owed.all_of_it:
             status = [aside_record(slot, None), resume_record(slot, None)]
             return Chunk(slot, batch, status, functools.partial(self._is_live, slot))
@@ -183,18 +151,35 @@ class CatchUp:
         if self._duties.pace.is_rest():
             return None
         begun, place = time.monotonic(), slot[1:]
-        events = self._past.get((slot, None))
+        events = self._past.get(slot)
         if events is None:
             start = await self._backlog.at_time(place, past.since_ms)
-            events = await self._open(plans, slot, None, (start, past.next, past.until), past.since_ms, past.readmitted)
+            events = self._past[slot] = await open_past(
+                self._duties,
+                self._backlog,
+                plans.by_topic[slot[1]],
+                place,
+                offsets=(start, start if past.next is None else past.next, past.until),
+                since_ms=past.since_ms,
+                readmitted=past.readmitted,
+            )
         records, reached = await events.take(self._duties.pace.events)
-        batch = await self._decide(plans, slot, at, events.window, lambda batch: batch.give_past(slot, records, None))
+        batch = await decide(
+            self._duties,
+            plans,
+            slot,
+            at,
+            lambda batch: batch.give_past(slot, records, None),
+            window=events.window,
+        )
         is_all = reached >= past.until
         left = dataclasses.replace(why, past=None if is_all else dataclasses.replace(past, next=reached))
 
         def committed() -> None:
             self.aside[slot] = left
-            self._spent(slot, None, begun, is_all=is_all)
+            self._duties.pace.spent(time.monotonic() - begun)
+            if is_all:
+                del self._past[slot]
 
         return Chunk(slot, batch, [aside_record(slot, left)], committed)
 
@@ -209,12 +194,18 @@ class CatchUp:
                 chosen = task.letters[done : done + self._duties.pace.events]
                 letters = await self._backlog.letters(task.topic, chosen)
                 if slot[0] == EVERYBODY:
-                    window = self._windows[slot[1:]]
-                    give = functools.partial(Batch.readmit, place=slot[1:], letters=letters, number=task.number)
+                    batch = await decide(
+                        self._duties,
+                        plans,
+                        slot,
+                        at,
+                        functools.partial(Batch.readmit, place=slot[1:], letters=letters, number=task.number),
+                        window=self._windows[slot[1:]],
+                        aside=self.aside,
+                    )
                 else:
-                    window = _no_window()
                     give = functools.partial(Batch.redrive, slot=slot, letters=letters, number=task.number)
-                batch = await self._decide(plans, slot, at, window, give)
+                    batch = await decide(self._duties, plans, slot, at, give)
                 reached = Done(task.number, done + len(chosen))
                 return Chunk(
                     slot,
@@ -223,118 +214,3 @@ class CatchUp:
                     functools.partial(self._redriven.__setitem__, slot, reached),
                 )
         return None
-
-    # Replays.
-
-    async def _replay(self, plans: Plans, at: dt.datetime) -> Chunk | None:
-        now = time.monotonic()
-        replays = self._duties.replays()
-        for slot in replays.slots():
-            if slot[1:] not in self._mine or slot in self.aside or now < self._not_before.get(slot, 0):
-                continue
-            reached = self._replayed.get(slot, Replayed())
-            replay = replays.next(slot, reached)
-            if replay is None:
-                continue
-            if replay.number in replays.cancelled:
-                ended = reached if reached.number == replay.number else Replayed(replay.number)
-                return self._replayed_chunk(plans, slot, at, dataclasses.replace(ended, ended=CANCELLED))
-            if plans.in_force(slot, at) and not self._duties.pace.is_rest():
-                return await self._give_replay(plans, slot, at, replay, reached)
-        return None
-
-    async def _give_replay(self, plans: Plans, slot: Slot, at: dt.datetime, replay: Replay, reached: Replayed) -> Chunk:
-        begun, place = time.monotonic(), slot[1:]
-        request, readmitted = replay.request, self._redriven.get((EVERYBODY, *place), Done())
-        if reached.number != replay.number:
-            start = await self._backlog.at_time(place, request.since_ms)
-            until = self._positions[place]  # what is not decided yet is live
-            if request.until_ms is not None:
-                until = min(until, await self._backlog.at_time(place, request.until_ms))
-            reached = Replayed(replay.number, start, start, max(start, until), ended="")
-        terms = request.terms.get(slot[0])
-        if terms is not None:
-            plans = self._under(plans, replay, slot[0])
-        events = self._past.get((slot, replay.number))
-        if events is None:
-            offsets = (reached.start, reached.next, reached.until)
-            events = await self._open(plans, slot, replay.number, offsets, request.since_ms, readmitted)
-        most, rate = self._duties.pace.events, request.events_per_second
-        if rate is not None:
-            rate /= len(request.slots)
-            most = max(1, min(most, int(rate)))
-        records, next_offset = await events.take(most)
-        batch = await self._decide(
-            plans, slot, at, events.window, lambda batch: batch.give_past(slot, records, replay.number)
-        )
-        outcomes = batch.outcomes(place)
-        is_all = next_offset >= reached.until
-        now_reached = dataclasses.replace(
-            reached,
-            next=next_offset,
-            delivered=reached.delivered + outcomes[Delivery],
-            filtered=reached.filtered + outcomes[Filtered],
-            dead=reached.dead + outcomes[Dead],
-            ended=DONE if is_all else "",
-        )
-
-        def committed() -> None:
-            self._replayed[slot] = now_reached
-            self._spent(slot, replay.number, begun, is_all=is_all)
-            if rate is not None:
-                self._not_before[slot] = begun + len(records) / rate
-
-        return Chunk(slot, batch, [replayed_record(slot, now_reached)], committed)
-
-    def _replayed_chunk(self, plans: Plans, slot: Slot, at: dt.datetime, reached: Replayed) -> Chunk:
-        """Nothing but how far a slot has come."""
-        committed = functools.partial(self._replayed.__setitem__, slot, reached)
-        return Chunk(slot, Batch(plans, {}, {}, at=at), [replayed_record(slot, reached)], committed)
-
-    def _under(self, plans: Plans, replay: Replay, agreement: str) -> Plans:
-        """The catalogue with the replay's own terms for an agreement."""
-        key = (agreement, replay.number)
-        if key not in self._narrowed:
-            self._narrowed[key] = plans.under(replay.request.terms[agreement])
-        return self._narrowed[key]
-
-    # Both pasts.
-
-    async def _open(
-        self,
-        plans: Plans,
-        slot: Slot,
-        replay: int | None,
-        offsets: tuple[int, int | None, int],
-        since_ms: int,
-        readmitted: Done,
-    ) -> PastEvents:
-        """Events of the past between ``offsets`` (the first, the next if it is known, the one behind the last)."""
-        place, settings = slot[1:], self._duties.settings
-        event_type, redrives = plans.by_topic[place[0]], self._duties.redrives()
-        letters = await self._backlog.letters_since(event_type.quarantine, since_ms)
-        given = redrives.given((EVERYBODY, *place), readmitted)
-        start, next_offset, until = offsets
-        events = PastEvents(
-            self._backlog,
-            place,
-            next_offset=start if next_offset is None else next_offset,
-            until=until,
-            quarantined={one.event.offset for one in letters if one.slot[1:] == place and one.offset not in given},
-            window=DuplicateWindow(
-                records=settings.duplicate_window_records, seconds=settings.duplicate_window_seconds
-            ),
-        )
-        await events.recall(event_type, start, settings.duplicate_window_records)
-        self._past[slot, replay] = events
-        return events
-
-    def _spent(self, slot: Slot, replay: int | None, begun: float, *, is_all: bool) -> None:
-        self._duties.pace.spent(time.monotonic() - begun)
-        if is_all:
-            self._past.pop((slot, replay), None)
-
-
-def _no_window() -> DuplicateWindow:
-    """For events that have been through their window before."""
-    return DuplicateWindow(records=1, seconds=1)

@@ -1,4 +1,4 @@
-"""The events of one input partition that one agreement is given of the past, in their order.
+"""The events of one input partition that one agreement is given of the past, in their order: backfills and replays.
 
 What was quarantined when it was published is left out, whatever the catalogue of today says of it: once it is mended it
 comes out of quarantine for everybody. Of repeats within the duplicate window the first is given.
@@ -12,8 +12,9 @@ from typing import Final
 
 from streams.backlog import Backlog
 from streams.decide import EventTypePlan
+from streams.duties import LaneDuties
 from streams.records import InputRecord
-from streams.slots import Partition
+from streams.slots import EVERYBODY, Done, Partition
 from streams.window import DuplicateWindow
 
 YIELD_EVERY: Final = 100
@@ -69,3 +70,43 @@ class PastEvents:
         taken = [self._read.popleft() for _ in range(min(most, len(self._read)))]
         reached = self._read[0].offset if self._read else min(self._position, self._until)
         return [record for record in taken if record.offset not in self._quarantined], reached
+
+
+async def open_past(
+    duties: LaneDuties,
+    backlog: Backlog,
+    plan: EventTypePlan,
+    partition: Partition,
+    *,
+    offsets: tuple[int, int, int],
+    since_ms: int,
+    readmitted: Done,
+) -> PastEvents:
+    """Open the past of an input partition where it was left.
+
+    Args:
+        duties: of the lane.
+        backlog: what reads it.
+        plan: the event type.
+        partition: of its topic.
+        offsets: of the first event, of the next one, and behind the last one.
+        since_ms: when the first one was published.
+        readmitted: how far events of quarantine have been given to everybody: those count as given.
+
+    Raises:
+        KafkaError, TimeoutError: the brokers cannot be asked.
+    """
+    start, next_offset, until = offsets
+    records, seconds = duties.settings.duplicate_window_records, duties.settings.duplicate_window_seconds
+    letters = await backlog.letters_since(plan.quarantine, since_ms)
+    given = duties.redrives().given((EVERYBODY, *partition), readmitted)
+    events = PastEvents(
+        backlog,
+        partition,
+        next_offset=next_offset,
+        until=until,
+        quarantined={one.event.offset for one in letters if one.slot[1:] == partition and one.offset not in given},
+        window=DuplicateWindow(records=records, seconds=seconds),
+    )
+    await events.recall(plan, start, records)
+    return events

@@ -150,6 +150,7 @@ class Campaign:
             with self._timed("draining"):
                 await self._drain(violations)
                 await self._deployment.recover_all()
+                await self._deployment.end_replays()
                 codes = await self._crew.end()
             for operator in self._operators:
                 if operator.done():
@@ -159,7 +160,7 @@ class Campaign:
                     violations.add("a worker that was asked to stop did not end well", str(code))
             with self._timed("reading back"):
                 await self._at_rest(violations)
-                history = History.read(self._settings)
+                history = await asyncio.to_thread(History.read, self._settings)
                 if self._terms.keep_history:
                     history = await asyncio.to_thread(history.kept)
                 oracle = await asyncio.to_thread(self._oracle, unacknowledged, history)

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import datetime as dt
 import random
 import signal
 import sys
@@ -37,6 +38,7 @@ class Scene:
     environment: Mapping[str, str]
     broker_away: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)  # never two at a time
     registry_away: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
+    begun: dt.datetime = dataclasses.field(default_factory=lambda: dt.datetime.now(dt.UTC))
 
 
 # Returns whether it happened; what it broke is whole again.
@@ -205,6 +207,21 @@ async def accept_again(scene: Scene, _: random.Random) -> bool:
         return await scene.deployment.recover()
 
 
+async def come_late(scene: Scene, _: random.Random) -> bool:
+    """A new consumer that wants everything from the beginning before it goes on live."""
+    async with scene.registry_away:
+        await scene.deployment.apply(late=1)
+    return True
+
+
+async def replay_the_past(scene: Scene, rng: random.Random) -> bool:
+    """The consumer of everything is given a part of what there was so far once more."""
+    now = dt.datetime.now(dt.UTC)
+    since, until = sorted(scene.begun + (now - scene.begun) * rng.random() for _ in range(2))
+    await scene.deployment.replay(since, until + dt.timedelta(milliseconds=1))
+    return True
+
+
 async def resize_lanes(scene: Scene, rng: random.Random) -> bool:
     await scene.deployment.resize(rng.choice([count for count in LANES if count != scene.deployment.lanes]))
     return True
@@ -230,6 +247,8 @@ KINDS: Final[Mapping[str, tuple[int, Fault]]] = {
     "inbox refuses": (4, refuse_inbox),
     "inbox takes records again": (4, accept_again),
     "lanes resized": (9, resize_lanes),
+    "consumer comes late": (2, come_late),
+    "past replayed": (4, replay_the_past),
 }
 
 

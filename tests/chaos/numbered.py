@@ -25,6 +25,7 @@ _KINDS: Final = {5: REPEATED, 9: NAMELESS, 13: STRANGER, 17: CUT_SHORT, 21: UNKN
 
 # agreement -> event type; `reduced` is suspended and resumed, others come for consumers that cannot take records
 ALL_COUNTED, ALL_MARKED, ALL_RARE, EVEN, REDUCED = "all.counted", "all.marked", "all.rare", "even", "reduced"
+LATE: Final = "late-"
 
 
 def publisher_of(number: int) -> str:
@@ -101,8 +102,15 @@ _SCHEMA: Final = {
 }
 
 
-def catalogue(folder: Path, *, suspended: bool, refusing: int) -> Catalogue:
-    """The deployment; ``suspended``: whether `reduced` is; ``refusing``: how many consumers take no records."""
+def catalogue(folder: Path, *, suspended: bool, refusing: int, late: int) -> Catalogue:
+    """The deployment.
+
+    Args:
+        folder: where it is written.
+        suspended: whether `reduced` is.
+        refusing: how many consumers take no records.
+        late: how many consumers came later and get everything from the beginning.
+    """
     agreements: dict[str, dict[str, Any]] = {
         ALL_COUNTED: _terms("all", COUNTED, who="pseudonym", name={"mask": {"keep_last": 1}}, amount="keep"),
         ALL_MARKED: _terms("all", MARKED, who="keep", name="keep", amount="keep"),
@@ -111,6 +119,11 @@ def catalogue(folder: Path, *, suspended: bool, refusing: int) -> Catalogue:
         | {"when": "data.n % 2 == 0", "require": {"name-there": 'data.name != ""'}},
         REDUCED: _terms("reduced", COUNTED, amount={"generalise": {"band": 50}}) | {"suspended": suspended},
         **{f"refusing-{one}": _terms(f"refusing-{one}", MARKED, who="keep") for one in range(refusing)},
+        **{
+            f"{LATE}{one}": _terms(f"{LATE}{one}", MARKED, who="keep")
+            | {"backfill": {"from": "2026-01-01T00:00:00+07:00"}}
+            for one in range(late)
+        },
     }
     consumers = {terms["consumer"].removeprefix("b.") for terms in agreements.values()}
     government = {"kind": "government"}

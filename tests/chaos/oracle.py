@@ -19,10 +19,13 @@ from numbered import (
     ALL_RARE,
     EVEN,
     KEYS,
+    LATE,
     MALFORMED,
+    MARKED,
     NAMELESS,
     REDUCED,
     TOPICS,
+    event_type_of,
     key_of,
     kind_of,
     number_of,
@@ -39,10 +42,13 @@ from schemas.topic_reader import messages_from
 from schemas.wire import framing
 from streams import decisions
 from streams.audit import AUDIT_SCHEMA
+from streams.replay import replays_of, state
+from streams.slots import Slot
 
 EXAMPLES: Final = 5
 MANY: Final = 255
 ROUTED, DUPLICATE, QUARANTINED = range(3)
+REPLAYED_TO: Final = (ALL_COUNTED, ALL_MARKED, ALL_RARE)
 OUTCOMES: Final = {"routed": ROUTED, "duplicate": DUPLICATE, "quarantined": QUARANTINED}
 
 
@@ -146,6 +152,7 @@ class Oracle:
         self._received: defaultdict[str, Tally] = defaultdict(Tally)
         self._parts: dict[str, set[int]] = {}
         self._caught_up: list[tuple[decisions.Decided, int, str]] = []
+        self._replays: Mapping[int, Mapping[Slot, tuple[int, int]]] = {}
         self._schema = fastavro.parse_schema(dict(AUDIT_SCHEMA))
 
     def publish(self, record: Read) -> None:
@@ -206,7 +213,12 @@ class Oracle:
         number = published.numbers[offset]
         self.counted[decided.outcome] += 1
         if decided.outcome == decisions.CAUGHT_UP:
-            if all(number in self._of(verdict.agreement).waiting for verdict in decided.verdicts):
+            self.counted[decided.asked] += 1
+            if decided.asked == decisions.REPLAYED:
+                self._replay(decided, number, where)
+            elif decided.asked == decisions.BACKFILLED:
+                self._serve(decided, number, where)
+            elif all(number in self._of(verdict.agreement).waiting for verdict in decided.verdicts):
                 self._catch_up(decided, number, where)
             else:  # audit records of different lanes are read in any order
                 self._caught_up.append((decided, number, where))
@@ -240,13 +252,23 @@ class Oracle:
             waiting.discard(number)
         self._serve(decided, number, where)
 
+    def _replay(self, decided: decisions.Decided, number: int, where: str) -> None:
+        """Something was given once more: whoever it was replayed to is held apart, as a consumer of its own."""
+        for verdict in decided.verdicts:
+            if verdict.outcome != "delivered" or verdict.agreement not in REPLAYED_TO:
+                self.violations.add("wrong decision of a replay", f"{verdict.agreement} {verdict.outcome} {where}")
+                continue
+            name = _replayed_to(verdict.agreement, (decided.problem or "").partition(" ")[2])
+            _count(self._of(name).by_audit, number)
+            self._audited[name].add(verdict.receipt)
+
     def _check_verdict(self, verdict: decisions.Verdict, number: int, where: str) -> None:
         wanted = "delivered"
         if verdict.agreement == EVEN:
             wanted = "filtered" if number % 2 else "dead" if kind_of(number) == NAMELESS else "delivered"
         elif verdict.agreement == REDUCED and verdict.outcome == "suspended":
             wanted = "suspended"  # _check_standings holds it to the catalogue
-        elif verdict.agreement.startswith("refusing") and verdict.outcome == "waiting":
+        elif verdict.agreement.startswith(("refusing", LATE)) and verdict.outcome == "waiting":
             wanted = "waiting"
         if verdict.outcome != wanted:
             self.violations.add("wrong decision", f"{verdict.agreement} {verdict.outcome}, not {wanted}: {where}")
@@ -255,6 +277,9 @@ class Oracle:
         """Enter a record of an inbox, in order of the partition."""
         headers = record.headers()
         agreement = next(value.decode() for name, value in headers if name == "ce_agreement")
+        replay = next((value.decode() for name, value in headers if name == names.HEADER_REPLAY), None)
+        if replay is not None:
+            agreement = _replayed_to(agreement, replay)
         number, delivered = released_number(record.value()), self._of(agreement)
         self.counted["deliveries"] += 1
         if not 0 <= number < self._size:
@@ -288,6 +313,7 @@ class Oracle:
             self.receive(record)
         for record in history.letters:
             self.receive_letter(record)
+        self._replays = history.replays
 
     def judge(self) -> Violations:
         """What is wrong, once everything has been entered."""
@@ -305,10 +331,32 @@ class Oracle:
             for place in (by_audit - written).keys() | (written - by_audit).keys():
                 what = f"{kind} letters differ from the audit"
                 self.violations.add(what, f"{place}: {by_audit[place]} by audit, {written[place]} written")
+        late = [name for name in self._delivered if name.startswith(LATE)]
         for number in self._must_be_delivered_to_all():
             if not any(self._of(name).in_inbox[number] for name in (ALL_COUNTED, ALL_MARKED, ALL_RARE)):
                 self.violations.add("missing: not delivered to the consumer of everything", str(number))
+            for name in late if event_type_of(number) == MARKED else ():
+                if not self._of(name).in_inbox[number]:
+                    self.violations.add("missing: not delivered to who came late", f"{name} {number}")
+        for replay, spans in self._replays.items():
+            self._judge_replay(replay, spans)
         return self.violations
+
+    def _judge_replay(self, replay: int, spans: Mapping[Slot, tuple[int, int]]) -> None:
+        """Each well-formed event of the spans must have been given once more, the repeats of it not."""
+        wanted: defaultdict[str, set[int]] = defaultdict(set)
+        for (agreement, *place), (start, until) in spans.items():
+            published = self._published[place[0], place[1]]
+            wanted[agreement].update(
+                number for number in published.numbers[start:until] if kind_of(number) not in MALFORMED
+            )
+        for agreement, numbers in wanted.items():
+            given = self._of(_replayed_to(agreement, str(replay))).in_inbox
+            for number in numbers:
+                if not given[number]:
+                    self.violations.add("missing: not replayed", f"{agreement} {replay} {number}")
+            if sum(1 for one in given if one) > len(numbers):
+                self.violations.add("replayed: more than was asked for", f"{agreement} {replay}")
 
     def _judge_agreement(self, agreement: str, delivered: _Delivered) -> None:
         for number in delivered.waiting:
@@ -332,18 +380,24 @@ class Oracle:
         return found
 
 
+def _replayed_to(agreement: str, replay: str) -> str:
+    """The name under which a replay's deliveries are held."""
+    return f"{agreement}, replay {replay}"
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class History:
-    """Every committed record of a bus that matters, in the order of each partition."""
+    """Every committed record of a bus that matters, in the order of each partition; and which spans were replayed."""
 
     published: Iterable[Read]
     audit: Iterable[Read]
     delivered: Iterable[Read]
     letters: Iterable[Read]
+    replays: Mapping[int, Mapping[Slot, tuple[int, int]]]  # offsets, by number of the replay
 
     @classmethod
     def read(cls, settings: Settings) -> Self:
-        """Read while it is asked for; once only."""
+        """Read while it is asked for; once only, outside of an event loop."""
         partitions = Cluster(settings).partitions()
 
         def of(*prefixes: str) -> Iterator[Any]:
@@ -355,11 +409,28 @@ class History:
             }
             return messages_from(settings, names.ADMIN, positions)
 
-        return cls(of(names.EVENTS), of(names.AUDIT_DECISIONS), of(names.INBOX), of(names.DEAD, names.QUARANTINE))
+        asked = replays_of(settings)
+        replays = {
+            number: {
+                slot: (reached.start, reached.until)
+                for slot, reached in state(settings, asked, replay).items()
+                if reached is not None and reached.until  # not of a slot that has gone on to a later replay
+            }
+            for number, replay in asked.all.items()
+        }
+        return cls(
+            of(names.EVENTS), of(names.AUDIT_DECISIONS), of(names.INBOX), of(names.DEAD, names.QUARANTINE), replays
+        )
 
     def kept(self) -> "History":
         """In memory, to be read again and again."""
-        return History(list(self.published), list(self.audit), list(self.delivered), list(self.letters))
+        return dataclasses.replace(
+            self,
+            published=list(self.published),
+            audit=list(self.audit),
+            delivered=list(self.delivered),
+            letters=list(self.letters),
+        )
 
 
 class Catalogues:

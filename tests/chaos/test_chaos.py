@@ -40,7 +40,9 @@ def test_the_round_saw_every_kind_of_fault_and_every_fate_of_events(outcome: Out
         "filtered",
         "suspended",
         "waiting",
-        "caught_up",
+        "resumed",
+        "backfilled",
+        "replayed",
     ):
         assert outcome.counted[fate], fate
 

@@ -11,18 +11,20 @@ import yaml
 from raw_batches import raw_batch
 
 from lintas import names
-from schemas.compose import compose, numbering
+from schemas.compose import compose, derived_schema, numbering
 from schemas.load import load
 from schemas.pseudonyms import PseudonymKeys
+from schemas.snapshot import PublishedAgreement, RegisteredSchema
 from schemas.wire import envelope, framing
 from schemas.wire.codec import Codec
 from schemas.wire.errors import MalformedData, Problem
 from streams import audit, dead_letters, evidence
 from streams.batch import Batch
 from streams.decide import Plans
+from streams.letters import Letter
 from streams.record_format import parts_of
 from streams.records import InputRecord, OutputRecord
-from streams.slots import SetAside, Slot
+from streams.slots import EVERYBODY, SetAside, Slot
 from streams.window import DuplicateWindow
 
 AT = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
@@ -297,3 +299,78 @@ def test_a_letter_with_thousands_of_problems_tells_the_first_and_how_many_more(p
     assert len(told) == dead_letters.MOST_PROBLEMS + 1
     assert told[-1]["message"] == "and 4900 more problems"
     assert sum(len(value) for _, value in letter.headers) < 20_000
+
+
+def test_an_event_out_of_quarantine_is_given_to_everybody_and_known_to_the_window_from_then_on(plans: Plans) -> None:
+    window = DuplicateWindow(records=100, seconds=100)
+    for offset in (5, 6):
+        window.add_malformed(offset)
+    batch = Batch(plans, {(TOPIC, 0): window}, {}, at=AT)
+    batch.readmit((TOPIC, 0), [letter(record(plans, 5)), letter(record(plans, 6, value=b""), attempt=2)], 17)
+    assert [output.topic for output in written(batch, "")] == ["inbox.b.jakarta", "inbox.b.strict", "quarantine.a"]
+    assert dict(written(batch, "quarantine.a")[0].headers)[f"{names.ERROR_PREFIX}attempt"] == b"3"
+    first, second = entry(batch), entry(batch, 1)
+    assert (first["outcome"], first["problem"], len(first["decisions"])) == ("routed", "readmitted 17", 2)
+    assert (second["outcome"], second["problem"]) == ("quarantined", "readmitted 17: framing: too-short")
+    assert not window.is_malformed(5)
+    assert window.is_malformed(6)
+    again = Batch(plans, {(TOPIC, 0): window}, {}, at=AT)
+    again.add(TOPIC, 0, raw_batch([record(plans, 9, id="e5")]), 1)
+    assert entry(again)["outcome"] == "duplicate"
+
+
+def test_an_event_out_of_quarantine_that_was_published_again_meanwhile_is_a_duplicate(plans: Plans) -> None:
+    window = DuplicateWindow(records=100, seconds=100)
+    window.add_malformed(5)
+    before = Batch(plans, {(TOPIC, 0): window}, {}, at=AT)
+    before.add(TOPIC, 0, raw_batch([record(plans, 9, id="e5")]), 1)
+    batch = Batch(plans, {(TOPIC, 0): window}, {}, at=AT)
+    batch.readmit((TOPIC, 0), [letter(record(plans, 5))], 17)
+    assert (entry(batch)["outcome"], entry(batch)["problem"]) == ("duplicate", "readmitted 17")
+    assert written(batch, "") == []
+
+
+def test_an_event_out_of_quarantine_is_a_dead_letter_to_who_is_set_aside(plans: Plans) -> None:
+    """What waits is given in the order of the input, where this event comes too late."""
+    aside = {("jakarta", TOPIC, 0): SetAside(0, "inbox: gone", "2026-11-24T00:00:00Z")}
+    batch = Batch(plans, {(TOPIC, 0): DuplicateWindow(records=100, seconds=100)}, aside, at=AT)
+    batch.readmit((TOPIC, 0), [letter(record(plans, 5))], 17)
+    (dead,) = written(batch, names.DEAD)
+    headers = dict(dead.headers)
+    assert (dead.topic, headers[f"{names.ERROR_PREFIX}stage"]) == ("dead.b.jakarta", b"delivery")
+    assert [output.topic for output in written(batch, names.INBOX)] == ["inbox.b.strict"]
+    assert batch.waiting() == {}
+
+
+def test_events_of_the_past_are_given_once_to_one_consumer_and_marked_if_it_is_a_replay(plans: Plans) -> None:
+    slot: Slot = ("strict", TOPIC, 0)
+    events = [record(plans, 5), record(plans, 6, data={"weight": 3}), record(plans, 7, id="e5")]
+    for replay, topics in ((3, ["inbox.b.strict"]), (None, ["inbox.b.strict", "dead.b.strict"])):
+        batch = Batch(plans, {(TOPIC, 0): DuplicateWindow(records=100, seconds=100)}, {}, at=AT)
+        batch.give_past(slot, events, replay)
+        assert [output.topic for output in written(batch, "")] == topics  # no second letter for a replay
+        marks = [dict(output.headers).get(names.HEADER_REPLAY) for output in written(batch, names.INBOX)]
+        assert marks == [None if replay is None else b"3"]
+        entries = [entry(batch, number) for number in range(2)]
+        assert [one["decisions"][0]["outcome"] for one in entries] == ["delivered", "dead"]
+        asked = "backfilled" if replay is None else "replayed 3"
+        assert {(one["outcome"], one["problem"]) for one in entries} == {("caught_up", asked)}
+        assert len(batch.decided[TOPIC, 0].entries) == 2  # the repeat is nothing
+
+
+def test_a_replay_under_terms_of_its_own_gives_what_those_release(plans: Plans) -> None:
+    slot: Slot = ("strict", TOPIC, 0)
+    now = plans.snapshot.agreements["strict"]
+    less = now.contract.model_copy(update={"release": {"who": now.contract.release["who"]}})
+    schema = derived_schema(less, SCHEMA)
+    narrowed = plans.under(PublishedAgreement(less, RegisteredSchema(99, schema)))
+    batch = Batch(narrowed, {(TOPIC, 0): DuplicateWindow(records=100, seconds=100)}, {}, at=AT)
+    batch.give_past(slot, [record(plans, 5)], 3)
+    (output,) = written(batch, names.INBOX)
+    schema_id, body = framing.unframe(output.value or b"")
+    assert (schema_id, set(Codec(schema).decode(body))) == (99, {"who"})
+    assert narrowed.digest == plans.digest
+
+
+def letter(event: InputRecord, attempt: int = 1) -> Letter:
+    return Letter("quarantine.a", event.offset, event, EVERYBODY, "framing", "r", [], "digest", AT, attempt)

@@ -498,3 +498,66 @@ def test_an_event_became_what_was_meant(
         Place(TOPIC, 0, 0), EVENT_TYPE, 0, outcome, None, tuple(Verdict(*verdict) for verdict in verdicts.items())
     )
     assert is_as_meant(kind, decided) is as_meant
+
+
+def decided_again(world: World, number: int, **changes: Any) -> dict[str, Any]:
+    """An audit record about one event of the world."""
+    again = copy.deepcopy(world.batch)
+    (part,) = again["partitions"]
+    part["events"] = [part["events"][number] | changes]
+    return again | {"batch": f"again-{number}"}
+
+
+def test_an_event_out_of_quarantine_is_accounted_for_once(world: World) -> None:
+    routed = decided_again(
+        world, 4, outcome="routed", problem="readmitted 7", decisions=[delivered(0, 4), delivered(1, 4)]
+    )
+    books = world.books()
+    books.decide(routed)
+    assert kinds(books) == ["missing", "missing"]
+    books.hold(inbox(FIRST, 4))
+    books.hold(inbox(SECOND, 4))
+    assert books.differences() == []
+    assert books.event_types[TOPIC].outcomes == {"routed": 4, "duplicate": 1, "quarantined": 0}
+    assert [books.agreements[name].routed for name in AGREEMENTS] == [4, 4, 4]
+    books.decide(decided_again(world, 4, outcome="duplicate", problem="readmitted 8", decisions=[]))
+    assert kinds(books) == ["not_quarantined"]
+
+
+def test_an_event_that_comes_back_into_quarantine_is_there_twice(world: World) -> None:
+    books = world.books()
+    books.decide(decided_again(world, 4, problem="readmitted 7: schema: nik"))
+    assert kinds(books) == ["quarantine_missing"]
+    books.hold(dataclasses.replace(world.first(names.QUARANTINE), offset=99))
+    assert books.differences() == []
+    assert books.event_types[TOPIC].outcomes["quarantined"] == 1
+
+
+def test_what_is_replayed_comes_on_top_and_must_be_in_the_inbox_as_well(world: World) -> None:
+    replayed = decided_again(
+        world, 1, outcome="caught_up", problem="replayed 3", filtered=b"", decisions=[delivered(0, 7)]
+    )
+    dead = decided_again(
+        world, 2, outcome="caught_up", problem="replayed 3", decisions=[undelivered(0, "dead", "require: plausible")]
+    )
+    books = world.books()
+    books.decide(replayed)
+    books.decide(dead)
+    assert kinds(books) == ["missing"]
+    books.hold(inbox(FIRST, 7))
+    assert books.differences() == []
+    account = books.agreements[FIRST]
+    assert (account.routed, account.outcomes, account.replayed) == (
+        3,
+        {"delivered": 2, "dead": 1},
+        {"delivered": 1, "dead": 1},
+    )
+
+
+def test_what_was_published_before_an_agreement_began_counts_as_routed_to_it(world: World) -> None:
+    books = world.books()
+    decisions = [delivered(0, 7)]
+    books.decide(decided_again(world, 1, outcome="caught_up", problem="backfilled", filtered=b"", decisions=decisions))
+    books.hold(inbox(FIRST, 7))
+    assert books.differences() == []
+    assert (books.agreements[FIRST].routed, books.agreements[FIRST].outcomes["delivered"]) == (4, 3)

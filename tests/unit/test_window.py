@@ -120,3 +120,25 @@ def test_metadata_is_read_as_any_client_committed_it(end: str) -> None:
 def test_metadata_of_another_format_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown format"):
         window().restore("m9:10:xx", 5)
+
+
+def test_an_event_that_was_malformed_is_known_once_it_is_readmitted_and_by_whoever_reads_the_window_again() -> None:
+    seen = window()
+    seen.add_malformed(3)
+    assert not seen.readmit(3, 0, A)
+    assert seen.metadata(8) == ""  # the record counts again for who reads it anew
+    assert seen.is_repeat(9, 0, A)
+
+
+@pytest.mark.parametrize(
+    ("offset", "timestamp_ms", "repeat"),
+    [(13, 0, True), (14, 0, False), (9, 60_001, False)],  # the last within reach; too many records; too late
+)
+def test_what_was_published_again_behind_a_malformed_event_stays_the_one_that_counts(
+    offset: int, timestamp_ms: int, repeat: bool
+) -> None:
+    seen = window()
+    seen.add_malformed(3)
+    seen.is_repeat(offset, timestamp_ms, A)
+    assert seen.readmit(3, 0, A) is repeat
+    assert seen.is_repeat(offset + 10, timestamp_ms, A)

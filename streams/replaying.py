@@ -1,0 +1,146 @@
+"""A lane's part in replays: it gives one inbox events of the past once more (docs/decisions/0012)."""
+
+import dataclasses
+import datetime as dt
+import functools
+import time
+from collections.abc import Callable, Collection, Mapping
+from typing import Final
+
+from streams.backlog import Backlog
+from streams.batch import Batch
+from streams.chunk import Chunk, decide
+from streams.decide import Dead, Delivery, Filtered, Plans
+from streams.duties import LaneDuties
+from streams.past import PastEvents, open_past
+from streams.replays import CANCELLED, DONE, Replay, Replayed
+from streams.slots import Done, Partition, Slot
+from streams.status import replayed_record
+
+CHUNKS_PER_SECOND: Final = 1.0  # of a replay at a rate
+
+
+class Replaying:
+    """The replays of one lane's slots, as long as the lane is owned."""
+
+    def __init__(
+        self, duties: LaneDuties, positions: Mapping[Partition, int], readmitted: Callable[[Partition], Done]
+    ) -> None:
+        """Begin with nothing known.
+
+        Args:
+            duties: of the lane.
+            positions: the lane's own, by input partition.
+            readmitted: how far a partition's events of quarantine have been given to everybody.
+        """
+        self._duties, self._positions, self._readmitted = duties, positions, readmitted
+        self._reached: dict[Slot, Replayed] = {}
+        self._mine: Collection[Partition] = ()
+        self._events: dict[tuple[Slot, int], PastEvents] = {}  # by slot and replay
+        self._narrowed: dict[tuple[str, int], Plans] = {}  # by agreement and replay
+        self._not_before: dict[Slot, float] = {}  # where they come at a rate
+
+    def take_up(self, reached: Mapping[Slot, Replayed], mine: Collection[Partition]) -> None:
+        """Go on from what the status topic says of some input partitions, under a new catalogue."""
+        self._reached = {slot: one for slot, one in reached.items() if slot[1:] in mine}
+        self._mine = mine
+        self._narrowed.clear()
+        self.forget()
+
+    def forget(self) -> None:
+        """What was read of events and not given."""
+        self._events.clear()
+
+    async def next(self, plans: Plans, at: dt.datetime, aside: Collection[Slot], backlog: Backlog) -> Chunk | None:
+        """The next chunk of a replay; slots that are ``aside`` wait.
+
+        Raises:
+            KafkaError, TimeoutError: the brokers cannot be asked.
+        """
+        now, replays = time.monotonic(), self._duties.replays()
+        for slot in replays.slots():
+            if slot[1:] not in self._mine or slot in aside or now < self._not_before.get(slot, 0):
+                continue
+            reached = self._reached.get(slot, Replayed())
+            replay = replays.next(slot, reached)
+            if replay is None:
+                continue
+            if replay.number in replays.cancelled:
+                reached = reached if reached.number == replay.number else Replayed(replay.number)
+                return self._end(plans, slot, at, dataclasses.replace(reached, ended=CANCELLED))
+            if plans.in_force(slot, at) and not self._duties.pace.is_rest():
+                return await self._give(plans, slot, at, replay, reached, backlog)
+        return None
+
+    def _end(self, plans: Plans, slot: Slot, at: dt.datetime, reached: Replayed) -> Chunk:
+        committed = functools.partial(self._reached.__setitem__, slot, reached)
+        return Chunk(slot, Batch(plans, {}, {}, at=at), [replayed_record(slot, reached)], committed)
+
+    async def _give(
+        self, plans: Plans, slot: Slot, at: dt.datetime, replay: Replay, reached: Replayed, backlog: Backlog
+    ) -> Chunk:
+        begun = time.monotonic()
+        if reached.number != replay.number:
+            reached = await self._begin(slot, replay, backlog)
+        if slot[0] in replay.request.terms:
+            plans = self._under(plans, replay, slot[0])
+        events = self._events.get((slot, replay.number))
+        if events is None:
+            events = self._events[slot, replay.number] = await open_past(
+                self._duties,
+                backlog,
+                plans.by_topic[slot[1]],
+                slot[1:],
+                offsets=(reached.start, reached.next, reached.until),
+                since_ms=replay.request.since_ms,
+                readmitted=self._readmitted(slot[1:]),
+            )
+        rate = replay.request.events_per_second
+        rate = None if rate is None else rate / len(replay.request.slots)
+        most = self._duties.pace.events
+        records, next_offset = await events.take(
+            most if rate is None else max(1, min(most, int(rate / CHUNKS_PER_SECOND)))
+        )
+        batch = await decide(
+            self._duties,
+            plans,
+            slot,
+            at,
+            lambda batch: batch.give_past(slot, records, replay.number),
+            window=events.window,
+        )
+        outcomes = batch.outcomes(slot[1:])
+        has_ended = next_offset >= reached.until
+        reached = dataclasses.replace(
+            reached,
+            next=next_offset,
+            delivered=reached.delivered + outcomes[Delivery],
+            filtered=reached.filtered + outcomes[Filtered],
+            dead=reached.dead + outcomes[Dead],
+            ended=DONE if has_ended else "",
+        )
+
+        def committed() -> None:
+            self._reached[slot] = reached
+            self._duties.pace.spent(time.monotonic() - begun)
+            if rate is not None:
+                self._not_before[slot] = begun + len(records) / rate
+            if has_ended:
+                del self._events[slot, replay.number]
+
+        return Chunk(slot, batch, [replayed_record(slot, reached)], committed)
+
+    async def _begin(self, slot: Slot, replay: Replay, backlog: Backlog) -> Replayed:
+        """Where the events of a replay lie in a slot's input partition; what is not decided yet is live."""
+        place, request = slot[1:], replay.request
+        start, until = await backlog.at_time(place, request.since_ms), self._positions[place]
+        if request.until_ms is not None:
+            until = min(until, await backlog.at_time(place, request.until_ms))
+        return Replayed(replay.number, start, start, max(start, until), ended="")
+
+    def _under(self, plans: Plans, replay: Replay, agreement: str) -> Plans:
+        """The catalogue with the replay's own terms for an agreement."""
+        key = (agreement, replay.number)
+        if key not in self._narrowed:
+            self._narrowed[key] = plans.under(replay.request.terms[agreement])
+        return self._narrowed[key]
