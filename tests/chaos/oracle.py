@@ -21,11 +21,9 @@ from numbered import (
     KEYS,
     LATE,
     MALFORMED,
-    MARKED,
     NAMELESS,
     REDUCED,
     TOPICS,
-    event_type_of,
     key_of,
     kind_of,
     number_of,
@@ -48,6 +46,8 @@ from streams.slots import Slot
 EXAMPLES: Final = 5
 MANY: Final = 255
 ROUTED, DUPLICATE, QUARANTINED = range(3)
+Span = tuple[int, int]  # offsets: of the first, and behind the last
+Replayed = Mapping[int, Mapping[Slot, Span | None]]  # by number; None: the slot has gone on to a later replay
 REPLAYED_TO: Final = (ALL_COUNTED, ALL_MARKED, ALL_RARE)
 OUTCOMES: Final = {"routed": ROUTED, "duplicate": DUPLICATE, "quarantined": QUARANTINED}
 
@@ -152,7 +152,7 @@ class Oracle:
         self._received: defaultdict[str, Tally] = defaultdict(Tally)
         self._parts: dict[str, set[int]] = {}
         self._caught_up: list[tuple[decisions.Decided, int, str]] = []
-        self._replays: Mapping[int, Mapping[Slot, tuple[int, int]]] = {}
+        self._replays: Replayed = {}
         self._schema = fastavro.parse_schema(dict(AUDIT_SCHEMA))
 
     def publish(self, record: Read) -> None:
@@ -331,31 +331,34 @@ class Oracle:
             for place in (by_audit - written).keys() | (written - by_audit).keys():
                 what = f"{kind} letters differ from the audit"
                 self.violations.add(what, f"{place}: {by_audit[place]} by audit, {written[place]} written")
-        late = [name for name in self._delivered if name.startswith(LATE)]
         for number in self._must_be_delivered_to_all():
             if not any(self._of(name).in_inbox[number] for name in (ALL_COUNTED, ALL_MARKED, ALL_RARE)):
                 self.violations.add("missing: not delivered to the consumer of everything", str(number))
-            for name in late if event_type_of(number) == MARKED else ():
-                if not self._of(name).in_inbox[number]:
-                    self.violations.add("missing: not delivered to who came late", f"{name} {number}")
+        for name in [name for name in self._delivered if name.startswith(LATE)]:
+            self._judge_late(name)
         for replay, spans in self._replays.items():
             self._judge_replay(replay, spans)
         return self.violations
 
-    def _judge_replay(self, replay: int, spans: Mapping[Slot, tuple[int, int]]) -> None:
+    def _judge_late(self, name: str) -> None:
+        """Who came late and wanted everything must have what a consumer has that was there from the beginning."""
+        for number, given in enumerate(self._of(ALL_MARKED).in_inbox):
+            if bool(given) != bool(self._of(name).in_inbox[number]):
+                self.violations.add("who came late has not the same as who was always there", f"{name} {number}")
+
+    def _judge_replay(self, replay: int, spans: Mapping[Slot, Span | None]) -> None:
         """Each well-formed event of the spans must have been given once more, the repeats of it not."""
         wanted: defaultdict[str, set[int]] = defaultdict(set)
-        for (agreement, *place), (start, until) in spans.items():
-            published = self._published[place[0], place[1]]
-            wanted[agreement].update(
-                number for number in published.numbers[start:until] if kind_of(number) not in MALFORMED
-            )
-        for agreement, numbers in wanted.items():
+        for (agreement, topic, partition), span in spans.items():
+            numbers = self._published[topic, partition].numbers
+            of_span = numbers[slice(*span)] if span is not None else ()
+            wanted[agreement].update(number for number in of_span if kind_of(number) not in MALFORMED)
+        for agreement, numbers_wanted in wanted.items():
             given = self._of(_replayed_to(agreement, str(replay))).in_inbox
-            for number in numbers:
+            for number in numbers_wanted:
                 if not given[number]:
                     self.violations.add("missing: not replayed", f"{agreement} {replay} {number}")
-            if sum(1 for one in given if one) > len(numbers):
+            if None not in spans.values() and sum(1 for one in given if one) > len(numbers_wanted):
                 self.violations.add("replayed: more than was asked for", f"{agreement} {replay}")
 
     def _judge_agreement(self, agreement: str, delivered: _Delivered) -> None:
@@ -393,7 +396,7 @@ class History:
     audit: Iterable[Read]
     delivered: Iterable[Read]
     letters: Iterable[Read]
-    replays: Mapping[int, Mapping[Slot, tuple[int, int]]]  # offsets, by number of the replay
+    replays: Replayed
 
     @classmethod
     def read(cls, settings: Settings) -> Self:
@@ -412,9 +415,8 @@ class History:
         asked = replays_of(settings)
         replays = {
             number: {
-                slot: (reached.start, reached.until)
+                slot: None if reached is None or not reached.until else (reached.start, reached.until)
                 for slot, reached in state(settings, asked, replay).items()
-                if reached is not None and reached.until  # not of a slot that has gone on to a later replay
             }
             for number, replay in asked.all.items()
         }

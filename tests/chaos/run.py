@@ -35,7 +35,7 @@ def report(terms: Terms, outcome: Outcome) -> Iterator[str]:
         yield f"  {what:<30}{outcome.counted[what]:>12,}"
     yield f"  {'waiting, for a time':<30}{outcome.counted['waiting']:>12,}"
     yield f"  {'given at last':<30}{outcome.counted['caught_up']:>12,}"
-    yield f"  {"of a late consumer's past":<30}{outcome.counted['backfilled']:>12,}"
+    yield f"  {'past of who came late':<30}{outcome.counted['backfilled']:>12,}"
     yield f"  {'replayed':<30}{outcome.counted['replayed']:>12,}"
     yield f"  {'audit records':<30}{outcome.counted['audit records']:>12,}"
     yield f"events without acknowledgement: {outcome.unacknowledged}"
