@@ -2,14 +2,13 @@
 
 import pytest
 
-from streams import pace
 from streams.pace import BUSY_SHARE, CHUNK_SECONDS, FEWEST_EVENTS, FIRST_EVENTS, MOST_EVENTS, Pace
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [1_000.0]
-    monkeypatch.setattr(pace.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("streams.pace.time.monotonic", lambda: now[0])
     return now
 
 
