@@ -144,6 +144,10 @@ class Backlog:
         """The slot waits no more, or what was read of it was not given."""
         self._courses.pop(slot, None)
 
+    def forget_all(self) -> None:
+        """Nothing that was read is given."""
+        self._courses.clear()
+
     async def stop(self) -> None:
         """Let go of the connection."""
         consumer, self._consumer = self._consumer, None
@@ -156,7 +160,7 @@ class Backlog:
 
     async def _started(self) -> AIOKafkaConsumer:
         if self._consumer is None:
-            consumer = AIOKafkaConsumer(
+            self._consumer = AIOKafkaConsumer(  # before it is started: whatever comes, it is stopped
                 **self._options,
                 client_id=self._client_id,
                 isolation_level="read_committed",
@@ -165,8 +169,7 @@ class Backlog:
                 request_timeout_ms=15_000,
                 fetch_max_wait_ms=50,
             )
-            await consumer.start()
-            self._consumer = consumer
+            await self._consumer.start()
         return self._consumer
 
     async def _beginning(self, consumer: AIOKafkaConsumer, slot: Slot, why: SetAside) -> int:

@@ -1,9 +1,9 @@
-"""Some events of one slot, decided: what a lane gives at once of what is not live."""
+"""What a lane gives at once of what is not live: some events of one slot, read and then decided."""
 
 import dataclasses
 import datetime as dt
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from streams.batch import Batch
 from streams.decide import Plans
@@ -29,6 +29,19 @@ class Chunk:
     batch: Batch
     status: Status
     committed: Callable[[], None]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ready:
+    """What has been read for a slot and can be decided.
+
+    Attributes:
+        slot: whose.
+        decide: makes a chunk of it, judged at a moment.
+    """
+
+    slot: Slot
+    decide: Callable[[dt.datetime], Awaitable[Chunk]]
 
 
 async def decide(

@@ -317,7 +317,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
         """Give a chunk of what is not live; whether there may be more."""
         chunk = await self._catch_up.next(plans, at)
         if chunk is None:
-            return False
+            return self._catch_up.is_reading
         place = chunk.slot[1:]
         try:
             # The position stays: with it goes which records the duplicate window leaves out.

@@ -9,8 +9,8 @@ from typing import Final
 
 from streams.backlog import Backlog
 from streams.batch import Batch
-from streams.chunk import Chunk, decide
-from streams.decide import Dead, Delivery, Filtered, Plans
+from streams.chunk import Chunk, Ready, decide
+from streams.decide import Dead, Decision, Delivery, Filtered, Plans
 from streams.duties import LaneDuties
 from streams.past import PastEvents, open_past
 from streams.replays import CANCELLED, DONE, Replay, Replayed
@@ -51,8 +51,8 @@ class Replaying:
         """What was read of events and not given."""
         self._events.clear()
 
-    async def next(self, plans: Plans, at: dt.datetime, aside: Collection[Slot], backlog: Backlog) -> Chunk | None:
-        """The next chunk of a replay; slots that are ``aside`` wait.
+    async def next(self, plans: Plans, at: dt.datetime, aside: Collection[Slot], backlog: Backlog) -> Ready | None:
+        """What is to be given next; slots that are ``aside`` wait.
 
         Raises:
             KafkaError, TimeoutError: the brokers cannot be asked.
@@ -63,23 +63,21 @@ class Replaying:
                 continue
             reached = self._reached.get(slot, Replayed())
             replay = replays.next(slot, reached)
-            if replay is None:
+            if replay is None or not plans.in_force(slot, at):
                 continue
             if replay.number in replays.cancelled:
                 reached = reached if reached.number == replay.number else Replayed(replay.number)
-                return self._end(plans, slot, at, dataclasses.replace(reached, ended=CANCELLED))
-            if plans.in_force(slot, at) and not self._duties.pace.is_rest():
-                return await self._give(plans, slot, at, replay, reached, backlog)
+                reached = dataclasses.replace(reached, ended=CANCELLED)
+                return Ready(slot, functools.partial(self._end, plans, slot, reached))
+            if not self._duties.pace.is_rest():
+                return await self._give(plans, slot, replay, reached, backlog)
         return None
 
-    def _end(self, plans: Plans, slot: Slot, at: dt.datetime, reached: Replayed) -> Chunk:
+    async def _end(self, plans: Plans, slot: Slot, reached: Replayed, at: dt.datetime) -> Chunk:
         committed = functools.partial(self._reached.__setitem__, slot, reached)
         return Chunk(slot, Batch(plans, {}, {}, at=at), [replayed_record(slot, reached)], committed)
 
-    async def _give(
-        self, plans: Plans, slot: Slot, at: dt.datetime, replay: Replay, reached: Replayed, backlog: Backlog
-    ) -> Chunk:
-        begun = time.monotonic()
+    async def _give(self, plans: Plans, slot: Slot, replay: Replay, reached: Replayed, backlog: Backlog) -> Ready:
         if reached.number != replay.number:
             reached = await self._begin(slot, replay, backlog)
         if slot[0] in replay.request.terms:
@@ -98,37 +96,32 @@ class Replaying:
         rate = replay.request.events_per_second
         rate = None if rate is None else rate / len(replay.request.slots)
         most = self._duties.pace.events
-        records, next_offset = await events.take(
-            most if rate is None else max(1, min(most, int(rate / CHUNKS_PER_SECOND)))
-        )
-        batch = await decide(
-            self._duties,
-            plans,
-            slot,
-            at,
-            lambda batch: batch.give_past(slot, records, replay.number),
-            window=events.window,
-        )
-        outcomes = batch.outcomes(slot[1:])
-        has_ended = next_offset >= reached.until
-        reached = dataclasses.replace(
-            reached,
-            next=next_offset,
-            delivered=reached.delivered + outcomes[Delivery],
-            filtered=reached.filtered + outcomes[Filtered],
-            dead=reached.dead + outcomes[Dead],
-            ended=DONE if has_ended else "",
-        )
+        most = most if rate is None else max(1, min(most, int(rate / CHUNKS_PER_SECOND)))
+        records, next_offset = await events.take(most)
 
-        def committed() -> None:
-            self._reached[slot] = reached
-            self._duties.pace.spent(time.monotonic() - begun)
-            if rate is not None:
-                self._not_before[slot] = begun + len(records) / rate
-            if has_ended:
-                del self._events[slot, replay.number]
+        async def give(at: dt.datetime) -> Chunk:
+            begun = time.monotonic()
+            batch = await decide(
+                self._duties,
+                plans,
+                slot,
+                at,
+                lambda batch: batch.give_past(slot, records, replay.number),
+                window=events.window,
+            )
+            now_reached = _after(reached, batch.outcomes(slot[1:]), next_offset)
 
-        return Chunk(slot, batch, [replayed_record(slot, reached)], committed)
+            def committed() -> None:
+                self._reached[slot] = now_reached
+                self._duties.pace.spent(time.monotonic() - begun)
+                if rate is not None:
+                    self._not_before[slot] = begun + len(records) / rate
+                if now_reached.ended:
+                    del self._events[slot, replay.number]
+
+            return Chunk(slot, batch, [replayed_record(slot, now_reached)], committed)
+
+        return Ready(slot, give)
 
     async def _begin(self, slot: Slot, replay: Replay, backlog: Backlog) -> Replayed:
         """Where the events of a replay lie in a slot's input partition; what is not decided yet is live."""
@@ -144,3 +137,15 @@ class Replaying:
         if key not in self._narrowed:
             self._narrowed[key] = plans.under(replay.request.terms[agreement])
         return self._narrowed[key]
+
+
+def _after(reached: Replayed, outcomes: Mapping[type[Decision], int], next_offset: int) -> Replayed:
+    """How far a slot is once another chunk is given."""
+    return dataclasses.replace(
+        reached,
+        next=next_offset,
+        delivered=reached.delivered + outcomes[Delivery],
+        filtered=reached.filtered + outcomes[Filtered],
+        dead=reached.dead + outcomes[Dead],
+        ended=DONE if next_offset >= reached.until else "",
+    )

@@ -193,6 +193,7 @@ def _properties(contract: Agreement) -> dict[str, str]:
         "legal basis": contract.legal_basis,
         "purpose": contract.purpose,
         "valid": f"{contract.valid.from_} to {contract.valid.until}" + (", suspended" if contract.suspended else ""),
+        "backfill": "none" if contract.backfill is None else f"from {contract.backfill.from_.isoformat()}",
         "when": contract.when or "always",
         **{f"require {name}": text for name, text in contract.require.items()},
         "personal data in clear": ", ".join(contract.personal_data_in_clear) or "none",

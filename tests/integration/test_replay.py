@@ -20,6 +20,7 @@ from lane_bus import TOPIC, Sent, catalogue, in_force, inbox, lintas, mixed, pub
 from lane_promises import Workers, expected
 
 from lintas import names
+from lintas.errors import CatalogueError
 from lintas.settings import Settings
 from schemas.cluster import Cluster
 from schemas.wire import framing
@@ -196,3 +197,6 @@ def test_a_new_agreement_gets_its_past_and_goes_on_live_without_gap_or_repeat(
     assert [str(difference) for difference in books.differences()] == []
     assert books.agreements["late"].outcomes["waiting"] == 0
     assert lintas(settings, "lanes", "show").stdout.count("late") == 0
+    everyone["all"] = {**everyone["all"], "backfill": {"from": begin}}
+    with pytest.raises(CatalogueError, match="agreement all was there before without this backfill"):
+        put_in_force(settings, catalogue(tmp_path / "all", consumers=everyone))
