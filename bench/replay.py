@@ -17,7 +17,7 @@ from bench.stage import Stage, stage
 from lintas import names
 from streams import replay
 from streams.balance import balance
-from streams.replays import Replay
+from streams.replay_log import Replay
 
 EVENTS = 1_000_000  # of the past: more than are replayed while it is measured
 BEGIN_SECONDS = 30.0

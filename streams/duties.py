@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from lintas.settings import Settings
 from streams.decide import Plans
 from streams.pace import Pace
-from streams.redrives import Redrives
-from streams.replays import Replays
+from streams.redrive_log import Redrives
+from streams.replay_log import Replays
 
 if TYPE_CHECKING:
     from streams.lane import Lane

@@ -9,7 +9,6 @@ import asyncio
 import collections
 import contextlib
 import datetime as dt
-import json
 import logging
 import math
 import time
@@ -24,9 +23,7 @@ from mode import Service
 
 from lintas import names
 from lintas.errors import LaneStopped
-from schemas.desired import AUDIT_PARTITIONS
-from streams import waiting
-from streams.audit import AuditWriter, Decided
+from streams.audit import Decided
 from streams.batch import Batch
 from streams.breaker import Breaker
 from streams.catch_up import CatchUp
@@ -36,8 +33,10 @@ from streams.positions import committed_positions, fill_windows, stop_quietly
 from streams.producer import BATCH_BYTES, AnswerLost, OnceProducer, Refused
 from streams.raw_fetch import start_raw
 from streams.record_format import RawBatch, content, filled_batches
-from streams.slots import Partition, SetAside, Slot
+from streams.refusal import to_set_aside
+from streams.slots import Partition, Slot
 from streams.status import LaneReport, aside_record, now, read_status
+from streams.transaction import contents_of
 from streams.window import DuplicateWindow
 
 log = logging.getLogger(__name__)
@@ -337,22 +336,10 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
         positions: Mapping[Partition, int],
         status: Iterable[tuple[bytes, bytes | None]] = (),
     ) -> None:
-        place = self.number % AUDIT_PARTITIONS
-        key = f"lane-{self.number}".encode()
         decided = Decided(batch.id, self._duties.generation, self.number, self._duties.worker, plans.digest, batch.at)
-        audit = AuditWriter(plans.snapshot.audit_schema.id).records(decided, list(batch.decided.values()))
-        seed = json.dumps({"seed": batch.seed.hex()}).encode()
-        contents = {
-            **batch.outputs,
-            (names.AUDIT_DECISIONS, place): [content(key, value, []) for value in audit],
-            (names.AUDIT_SALTS, place): [content(batch.id.encode(), seed, [])] if audit else [],
-            (names.LANES_STATUS, 0): [content(key, value, []) for key, value in status],
-        }
-        for slot, offsets in batch.waiting().items():
-            record = content(waiting.key_of(slot), waiting.as_value(offsets), [])
-            contents.setdefault(waiting.place_of(slot), []).append(record)
+        contents = contents_of(batch, decided, plans.snapshot.audit_schema.id, status)
         await self._require_producer().transact(
-            {TopicPartition(*to): filled_batches(records, BATCH_BYTES) for to, records in contents.items() if records},
+            {TopicPartition(*to): filled_batches(records, BATCH_BYTES) for to, records in contents.items()},
             {
                 TopicPartition(*partition): OffsetAndMetadata(offset, self._windows[partition].metadata(offset))
                 for partition, offset in positions.items()
@@ -375,28 +362,10 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
 
         ``behind``: what was refused was not live, but what this slot was given besides.
         """
-        records, before, positions = [], self._catch_up.aside, dict(self._positions)
-        since = batch.at.isoformat(timespec="milliseconds")
-        sources_of = batch.sources()
-        for (topic, number), reason in refused.reasons.items():
-            slots: set[Slot] = set()
-            for output, sources in sources_of.items():
-                if output[0] == topic and number in (None, output[1]):
-                    slots |= sources
-            if not slots:
-                raise LaneStopped(
-                    lane=self.number,
-                    reason=f"{topic} refuses records of the bus itself: {reason}",
-                    remedy="see the broker's log; `lintas catalogue apply` creates topics that are missing.",
-                )
-            for slot in slots - (set(before) - {behind}):
-                why, place = f"{topic} refuses records: {reason}", slot[1:]
-                if slot in before:
-                    aside = before[slot].again(batch.first_offsets.get(place, before[slot].from_offset), why, since)
-                else:
-                    aside = SetAside(batch.first_offsets.get(place, positions[place]), why, since)
-                records.append(aside_record(slot, aside))
-                log.error(ASIDE, self.label, *slot, aside.from_offset, aside.reason)
+        newly = to_set_aside(batch, refused, self._catch_up.aside, self._positions, lane=self.number, behind=behind)
+        for slot, why in newly.items():
+            log.error(ASIDE, self.label, *slot, why.from_offset, why.reason)
+        records = [aside_record(slot, why) for slot, why in newly.items()]
         await self._let_go()
         if await self._own():
             await self._transact_status(records)

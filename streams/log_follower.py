@@ -12,8 +12,8 @@ from aiokafka.errors import KafkaError
 from lintas import names
 from schemas.lane_plans import LanePlans
 from streams.positions import stop_quietly
-from streams.redrives import Redrives
-from streams.replays import Replays
+from streams.redrive_log import Redrives
+from streams.replay_log import Replays
 
 log = logging.getLogger(__name__)
 

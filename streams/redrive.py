@@ -26,7 +26,7 @@ from streams.crashes import problem_of
 from streams.decide import AgreementPlan, Dead, Event, EventTypePlan, Filtered, Plans, reason_of
 from streams.letters import Letter
 from streams.records import InputRecord
-from streams.redrives import DISCARD, REDRIVE, Fate, Redrives, now, requests
+from streams.redrive_log import DISCARD, REDRIVE, Fate, Redrives, now, requests
 from streams.slots import EVERYBODY, Done
 from streams.status import read_status
 from streams.topics import records_between, records_from

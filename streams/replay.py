@@ -28,7 +28,7 @@ from schemas.topic_reader import messages_from
 from schemas.topic_writer import append
 from streams.decide import AgreementPlan, Plans
 from streams.redrive import Choice, fates, is_redriven, letters_on, outcome_of
-from streams.replays import Replay, Replayed, Replays, Request, cancel_record
+from streams.replay_log import Replay, Replayed, Replays, Request, cancel_record
 from streams.slots import Slot
 from streams.status import now, read_status
 from streams.topics import records_between

@@ -13,7 +13,7 @@ from streams.chunk import Chunk, Ready, decide
 from streams.decide import Dead, Decision, Delivery, Filtered, Plans
 from streams.duties import LaneDuties
 from streams.past import PastEvents, open_past
-from streams.replays import CANCELLED, DONE, Replay, Replayed
+from streams.replay_log import CANCELLED, DONE, Replay, Replayed
 from streams.slots import Done, Partition, Slot
 from streams.status import replayed_record
 

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from lintas import names
 from streams.positions import stop_quietly
-from streams.replays import Replayed
+from streams.replay_log import Replayed
 from streams.slots import Done, Partition, SetAside, Slot
 
 READ_DEADLINE_SECONDS = 30.0

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from schemas.snapshot import Snapshot
     from streams.letters import Letter
     from streams.redrive import Attempt, Choice
-    from streams.redrives import Fate
+    from streams.redrive_log import Fate
 
 F = TypeVar("F", bound=Callable[..., Any])
 EVERYBODY: Final = "everybody"

@@ -16,7 +16,7 @@ from lintas.settings import Settings
 
 if TYPE_CHECKING:
     from streams.replay import State
-    from streams.replays import Replay, Replays, Request
+    from streams.replay_log import Replay, Replays, Request
 
 POLL_SECONDS: Final = 1.0
 _COLUMNS: Final = ("agreement", "events", "delivered", "filtered", "not given", "state")

@@ -34,8 +34,8 @@ from streams.lane import Lane
 from streams.log_follower import plan_follower
 from streams.pace import Pace
 from streams.producer import OnceProducer
-from streams.redrives import Redrives
-from streams.replays import Replays
+from streams.redrive_log import Redrives
+from streams.replay_log import Replays
 from streams.resize import resize
 
 pytestmark = pytest.mark.timeout(300)

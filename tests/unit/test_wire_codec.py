@@ -270,9 +270,9 @@ def test_a_fault_in_the_bytes_is_told_with_its_place() -> None:
 def test_hostile_bytes_cost_little_time_and_memory(schema: Any, body: bytes) -> None:
     codec = Codec(schema)
     tracemalloc.start()
-    started = time.perf_counter()
+    started = time.process_time()
     assert unreadable(codec, body)
-    elapsed = time.perf_counter() - started
+    elapsed = time.process_time() - started
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert elapsed < 3

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from streams.replays import CANCELLED, DONE, Replayed, Replays, Request, cancel_record
+from streams.replay_log import CANCELLED, DONE, Replayed, Replays, Request, cancel_record
 
 SLOT = ("one", "events.a.t.v1", 0)
 OTHER = ("one", "events.a.t.v1", 1)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from streams import redrives
 from streams.letters import Letter
 from streams.records import InputRecord
-from streams.redrives import DISCARD, REDRIVE, Fate, Redrives, requests
+from streams.redrive_log import DISCARD, REDRIVE, Fate, Redrives, requests
 from streams.slots import Done
 
 TOPIC = "dead.b.desk"
