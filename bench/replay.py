@@ -75,8 +75,8 @@ def _wait_until_decided(bus: Stage) -> None:
 
 
 def _begin(bus: Stage, since: dt.datetime, until: dt.datetime) -> Replay:
-    asked = replay.Asked(TIMED.desks[0].system, since, until, None, None, None, "bench")
-    one = replay.replay(bus.settings, replay.request_for(bus.settings, asked))
+    asked = replay.Asked(TIMED.desks[0].system, since, until)
+    one = replay.replay(bus.settings, asked, author="bench")
     deadline = time.monotonic() + BEGIN_SECONDS
     while not _replayed(bus, one):
         if time.monotonic() > deadline:

@@ -26,6 +26,7 @@ LintasError
 ├── RefusedAgain           what waits for an agreement is refused as before
 ├── NotResumed             an agreement has not been given everything that waits for it yet
 ├── NotRedriven            dead letters have not been given again yet
+├── ReplayWaits            a replay cannot go on for now
 ├── NothingToReplay        no agreement gives the consumer such events
 ├── RequestRefused         the bus refused what a system asked of it
 ├── ProcessorStopped       a processor must not go on
@@ -245,10 +246,18 @@ class NotResumed(LintasError):
 
 
 class NotRedriven(LintasError):
-    """After {seconds} s, {letters} dead letter(s) have not been given again.
+    """After {seconds} s, {letters} letter(s) have not been given again.
 
-    Likely cause: they are many, a lane has stopped, or the agreement is set aside. Lanes go on with it by themselves.
+    Likely cause: they are many, or a lane has stopped. Lanes go on with it by themselves.
     Remedy: `lintas lanes show`. There is no need to ask again, and no harm in it.
+    """
+
+
+class ReplayWaits(LintasError):
+    """Replay {number} cannot go on for now: {reason}.
+
+    It goes on by itself once its agreements are in force and not set aside.
+    Remedy: `lintas agreement resume` for one that is set aside; `lintas replay {system} --cancel` ends it.
     """
 
 

@@ -17,24 +17,27 @@ _DROP: Final = Drop()
 _NEEDED: Final[Mapping[str, ReleaseRule]] = {"id": Pseudonym(), "source": Pseudonym()}  # CloudEvents requires them
 
 
-def conjunction(then: Agreement, now: Agreement, event_type: EventType, fields: frozenset[str]) -> Agreement:
-    """What both agreements give; ``fields`` are the paths that the event type has now.
+def conjunction(
+    then: tuple[Agreement, EventType], now: tuple[Agreement, EventType], fields: frozenset[str]
+) -> Agreement:
+    """What both agreements give, each with its event type; ``fields`` are the paths that the event type has now.
 
     Pseudonyms are made as they are now.
     """
-    whens = [agreement.when for agreement in (then, now) if agreement.when is not None]
-    earlier = {f"{name} (then)": text for name, text in then.require.items() if now.require.get(name) != text}
-    return now.model_copy(
+    (earlier, _), (present, _) = then, now
+    whens = [agreement.when for agreement in (earlier, present) if agreement.when is not None]
+    required = {f"{name} (then)": text for name, text in earlier.require.items() if present.require.get(name) != text}
+    return present.model_copy(
         update={
             "when": " && ".join(f"({when})" for when in dict.fromkeys(whens)) or None,
-            "require": {**now.require, **earlier},
+            "require": {**present.require, **required},
             "release": {
                 path: rule
-                for path in dict.fromkeys((*then.release, *now.release))
+                for path in dict.fromkeys((*earlier.release, *present.release))
                 if path in fields
-                for rule in [_both(deciding_rule(path, then.release), deciding_rule(path, now.release)) or _DROP]
+                for rule in [_both(deciding_rule(path, earlier.release), deciding_rule(path, present.release)) or _DROP]
             },
-            "envelope": _envelope(then, now, event_type),
+            "envelope": _envelope(then, now),
             "backfill": None,
         }
     )
@@ -44,9 +47,9 @@ def _both(then: ReleaseRule | None, now: ReleaseRule | None) -> ReleaseRule | No
     return now if then == now else None
 
 
-def _envelope(then: Agreement, now: Agreement, event_type: EventType) -> dict[str, ReleaseRule]:
-    released = dict(now.envelope)
-    for attribute in dict.fromkeys((*ENVELOPE_ATTRIBUTES, *then.envelope, *now.envelope)):
-        if rule_for(attribute, then, event_type) != rule_for(attribute, now, event_type):
+def _envelope(then: tuple[Agreement, EventType], now: tuple[Agreement, EventType]) -> dict[str, ReleaseRule]:
+    released = dict(now[0].envelope)
+    for attribute in dict.fromkeys((*ENVELOPE_ATTRIBUTES, *then[0].envelope, *now[0].envelope)):
+        if rule_for(attribute, *then) != rule_for(attribute, *now):
             released[attribute] = _NEEDED.get(attribute, _DROP)
     return released

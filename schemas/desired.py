@@ -135,6 +135,10 @@ def desired(snapshot: Snapshot, settings: Settings) -> Desired:
     retention_days = {
         event_type.topic: event_type.contract.retention_days for event_type in snapshot.event_types.values()
     }
+    for event_type in snapshot.event_types.values():  # replays leave out what is in quarantine: it must not go earlier
+        quarantine = names.quarantine_topic(event_type.contract.owner)
+        longest = max(retention_days.get(quarantine, DEAD_RETENTION_DAYS), event_type.contract.retention_days)
+        retention_days[quarantine] = longest
     topics = {
         name: Topic(name, partitions, _config(name, retention_days.get(name), settings))
         for name, partitions in counts.items()
@@ -198,7 +202,7 @@ def _config(topic: str, retention_days: int | None, settings: Settings) -> dict[
     elif topic.startswith(names.INBOX):
         days, size, clock = INBOX_RETENTION_DAYS, 2 * MIB, "LogAppendTime"
     else:
-        days, size, clock = DEAD_RETENTION_DAYS, 2 * MIB, "CreateTime"
+        days, size, clock = retention_days or DEAD_RETENTION_DAYS, 2 * MIB, "CreateTime"
     return {
         **_common(settings),
         "retention.ms": str(days * DAY_MS),

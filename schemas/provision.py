@@ -204,9 +204,7 @@ def _late_backfills(log: CatalogueLog, snapshot: Snapshot) -> Iterator[Change]:
     for name, agreement in snapshot.agreements.items():
         wanted = as_json(agreement.contract).get("backfill")
         if wanted is not None and any(form["contract"].get("backfill") != wanted for form in log.agreements_ever(name)):
-            why = (
-                "was there before with another backfill or none: it would get events twice (`lintas replay` gives them)"
-            )
+            why = "was there before without this backfill, and would get events twice: `lintas replay` gives them"
             yield Change("refuse", "agreement", name, why)
 
 

@@ -4,10 +4,11 @@ import asyncio
 import collections
 import dataclasses
 import datetime as dt
+import itertools
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
@@ -25,7 +26,8 @@ LOOK_SECONDS: Final = 5.0
 POLL_MS: Final = 200
 EARLIER: Final = dt.timedelta(minutes=10)  # records carry the workers' clocks
 READ_SECONDS: Final = 15.0
-LETTERS_SECONDS: Final = 120.0
+NEAR: Final = 2_000  # records that are rather read over than sought
+MOST_BYTES: Final = 4 * 1024 * 1024  # of records at once
 
 
 @dataclasses.dataclass(slots=True)
@@ -34,6 +36,23 @@ class _Course:
 
     wanted: collections.deque[int]
     position: int  # on the topic of waiting offsets
+
+
+class Quarantined(NamedTuple):
+    """An event in quarantine."""
+
+    letter: int  # its offset there
+    partition: Partition  # where it was published
+    offset: int  # likewise
+
+
+@dataclasses.dataclass(slots=True)
+class _Quarantine:
+    """What has been read of one."""
+
+    since_ms: int
+    position: int
+    events: list[Quarantined]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,6 +73,7 @@ class Backlog:
         self._consumer: AIOKafkaConsumer | None = None
         self._courses: dict[Slot, _Course] = {}
         self._resumed: collections.deque[tuple[Slot, str]] = collections.deque()  # and since when it is set aside
+        self._quarantines: dict[str, _Quarantine] = {}  # by topic
         self._look_at = 0.0
 
     async def resumed(self, aside: Mapping[Slot, SetAside]) -> Slot | None:
@@ -84,33 +104,40 @@ class Backlog:
         if course is None:
             course = self._courses[slot] = _Course(collections.deque(), await self._beginning(consumer, slot, why))
         is_whole = len(course.wanted) < most and await self._read_on(consumer, slot, course, why.from_offset, most)
-        offsets = [course.wanted.popleft() for _ in range(min(most, len(course.wanted)))]
-        found = await self._fetch(consumer, slot[1:], offsets) if offsets else {}
-        return Owed([(offset, found.get(offset)) for offset in offsets], is_whole and not course.wanted)
+        offsets = list(itertools.islice(course.wanted, most))
+        found, looked_for = await self._find(slot[1:], offsets)
+        for _ in range(looked_for):
+            course.wanted.popleft()
+        events = [(offset, found.get(offset)) for offset in offsets[:looked_for]]
+        return Owed(events, is_whole and not course.wanted)
 
-    async def letters(self, topic: str, offsets: Sequence[int]) -> Sequence[Letter]:
-        """Dead letters by their offsets, in that order; those that are deleted are left out.
-
-        Raises:
-            KafkaError, TimeoutError: the brokers cannot be asked.
-        """
-        found = await self._fetch(await self._started(), (topic, 0), offsets)
-        return [Letter.from_record(found[offset]) for offset in offsets if offset in found]
-
-    async def letters_since(self, topic: str, since_ms: int) -> Sequence[Letter]:
-        """The letters of a topic that were written at a moment or later; the workers' clocks may have differed.
+    async def letters(self, topic: str, offsets: Sequence[int]) -> tuple[Sequence[Letter], int]:
+        """Letters by their offsets, in that order, without those that are deleted; and how many were looked for.
 
         Raises:
             KafkaError, TimeoutError: the brokers cannot be asked.
         """
-        position = await self.at_time((topic, 0), since_ms - int(EARLIER.total_seconds() * 1000))
+        found, looked_for = await self._find((topic, 0), offsets)
+        chosen = [found[offset] for offset in offsets[:looked_for] if offset in found]
+        return list(map(Letter.from_record, chosen)), looked_for
+
+    async def quarantined_since(self, topic: str, since_ms: int) -> Sequence[Quarantined]:
+        """What came into a quarantine at a moment or later; what has been read once is remembered.
+
+        Raises:
+            KafkaError, TimeoutError: the brokers cannot be asked.
+        """
+        known = self._quarantines.get(topic)
+        if known is None or since_ms < known.since_ms:
+            begin = await self.at_time((topic, 0), since_ms - int(EARLIER.total_seconds() * 1000))
+            known = self._quarantines[topic] = _Quarantine(since_ms, begin, [])
         end = await self._end((topic, 0))
-        found: list[Letter] = []
-        async with asyncio.timeout(LETTERS_SECONDS):
-            while position < end:
-                records, position = await self.read((topic, 0), position, end)
-                found += map(Letter.from_record, records)
-        return found
+        while known.position < end:
+            records, known.position = await self.read((topic, 0), known.position, end)
+            for record in records:
+                letter = Letter.from_record(record)
+                known.events.append(Quarantined(letter.offset, letter.slot[1:], letter.event.offset))
+        return known.events
 
     async def at_time(self, partition: Partition, moment_ms: int) -> int:
         """The first offset of a partition whose record is not older than a moment; its end if there is none.
@@ -119,7 +146,7 @@ class Backlog:
             KafkaError, TimeoutError: the brokers cannot be asked.
         """
         consumer, place = await self._started(), TopicPartition(*partition)
-        found = (await consumer.offsets_for_times({place: moment_ms}))[place]
+        found = (await consumer.offsets_for_times({place: max(0, moment_ms)}))[place]
         return await self._end(partition) if found is None else int(found.offset)
 
     async def read(self, partition: Partition, position: int, until: int) -> tuple[list[InputRecord], int]:
@@ -200,23 +227,37 @@ class Backlog:
             if len(course.wanted) >= most or (not read and time.monotonic() > deadline):
                 return False
 
-    async def _fetch(
-        self, consumer: AIOKafkaConsumer, partition: Partition, offsets: Sequence[int]
-    ) -> dict[int, InputRecord]:
-        place = TopicPartition(*partition)
-        consumer.assign([place])
-        beginning = (await consumer.beginning_offsets([place]))[place]
-        wanted = {offset for offset in offsets if offset >= beginning}
+    async def _find(self, partition: Partition, offsets: Sequence[int]) -> tuple[dict[int, InputRecord], int]:
+        """Some records of a partition by offset, and how many of the offsets were looked for: one at least.
+
+        As many as time and memory allow; those that are not found are deleted.
+        """
         found: dict[int, InputRecord] = {}
-        if not wanted:
-            return found
-        consumer.seek(place, min(wanted))
-        async with asyncio.timeout(READ_SECONDS):
-            while await consumer.position(place) <= max(wanted):
+        if not offsets:
+            return found, 0
+        consumer, place, wanted = await self._started(), TopicPartition(*partition), set(offsets)
+        beginning, end = (await consumer.beginning_offsets([place]))[place], await self._end(partition)
+        consumer.assign([place])
+        position, size, deadline = -1, 0, time.monotonic() + READ_SECONDS
+        for looked_for, offset in enumerate(offsets):
+            if size > MOST_BYTES or (looked_for and time.monotonic() > deadline):
+                return found, looked_for
+            if not beginning <= offset < end or offset in found:
+                continue
+            if not position <= offset < position + NEAR:
+                consumer.seek(place, offset)
+                position = offset
+            while position <= offset:
                 for record in (await consumer.getmany(place, timeout_ms=POLL_MS)).get(place, []):
                     if record.offset in wanted:
                         found[record.offset] = _as_input(record)
-        return found
+                        size += len(record.value or b"")
+                position = await consumer.position(place)
+                if position <= offset and time.monotonic() > deadline:
+                    if looked_for:
+                        return found, looked_for
+                    raise TimeoutError
+        return found, len(offsets)
 
 
 def _as_input(record: ConsumerRecord) -> InputRecord:

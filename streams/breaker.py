@@ -17,13 +17,18 @@ class Breaker:
         self._most = most
         self._runs: dict[Slot, int] = {}
 
-    def note(self, batch: Batch, aside: Mapping[Slot, SetAside]) -> dict[Slot, SetAside]:
+    def note(self, batch: Batch, aside: Mapping[Slot, SetAside], *, behind: Slot | None = None) -> dict[Slot, SetAside]:
         """Take in a batch that is committed; which agreements are to be set aside, from where and why.
 
-        Of an agreement that is being given what it waited for, the rest waits again. Redriven letters do not count.
+        ``behind``: it was not live, but what this slot waited for; then the rest waits again. Letters that are given
+        again, and replays, are no concern of the breaker.
         """
         floods = batch.floods()
-        self._runs = {slot: run for slot, run in self._runs.items() if slot in floods or slot[1:] not in batch.decided}
+        self._runs = {
+            slot: run
+            for slot, run in self._runs.items()
+            if slot in floods or (slot[1:] not in batch.decided if behind is None else slot != behind)
+        }
         flooded = {}
         for slot, reasons in floods.items():
             before = aside.get(slot)

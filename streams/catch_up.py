@@ -12,26 +12,29 @@ import datetime as dt
 import functools
 import logging
 import time
-from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Coroutine, Mapping, MutableMapping, Sequence
+from typing import Any, Final
 
 from aiokafka.errors import KafkaError
 
-from streams.backlog import Backlog
+from streams.backlog import Backlog, Owed
 from streams.batch import Batch
 from streams.chunk import Chunk, Ready, decide
+from streams.crashes import problem_of
 from streams.decide import Plans
 from streams.duties import LaneDuties
 from streams.letters import Letter
+from streams.pace import Work
 from streams.past import PastEvents, open_past
 from streams.replaying import Replaying
-from streams.slots import EVERYBODY, Done, Partition, Past, SetAside, Slot
+from streams.slots import EVERYBODY, Done, Partition, Past, SetAside, Slot, in_turn
 from streams.status import LanesStatus, aside_record, backfill_record, redriven_record, resume_record
 from streams.window import DuplicateWindow
 
 log = logging.getLogger(__name__)
 
-REST_SECONDS: Final = 5
+AWAY_SECONDS: Final = 5.0
+CRASH_SECONDS: Final = 60.0
 WAIT_SECONDS: Final = 0.02  # live events wait no longer for something to be ready
 BACKFILL: Final = "its past comes first: events published since {since}"
 
@@ -49,20 +52,35 @@ class CatchUp:
         client_id: str,
         windows: Mapping[Partition, DuplicateWindow],
         positions: Mapping[Partition, int],
+        rests: MutableMapping[Slot, float],
+        background: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
-        """``windows`` and ``positions`` are the lane's own, by input partition."""
+        """Begin with nothing known.
+
+        Args:
+            duties: of the lane.
+            client_id: for the brokers.
+            windows: the lane's own, by input partition.
+            positions: likewise.
+            rests: slots that are left alone until a moment (``time.monotonic``); outlives this object.
+            background: has something done that nobody waits for.
+        """
         self.aside: dict[Slot, SetAside] = {}
         self._duties, self._client_id = duties, client_id
         self._windows, self._positions = windows, positions
+        self._rests, self._background = rests, background
         self._redriven: dict[Slot, Done] = {}
         self._to_backfill: dict[Slot, dt.datetime] = {}  # slots that have not begun, and from when on
         self._mine: Collection[Partition] = ()
         self._past: dict[Slot, PastEvents] = {}
         self._replaying = Replaying(duties, positions, self._readmitted)
-        self._rest_until = 0.0
-        self._reading: asyncio.Task[tuple[Ready, SetAside | None] | None] | None = None
-        self._read_under: Plans | None = None
         self._backlog = self._new_backlog()
+        self._reading: asyncio.Task[Ready | None] | None = None
+        self._read_under: Plans | None = None
+        self._read_beside: Mapping[Slot, SetAside] = {}  # who was set aside when the reading began
+        self._read_for: Slot | None = None
+        self._wait_anew: set[Slot] = set()  # slots for which live events have been found to wait since then
+        self._last_redriven: Slot | None = None
 
     def _new_backlog(self) -> Backlog:
         return Backlog(self._duties.options, self._client_id)
@@ -105,51 +123,70 @@ class CatchUp:
         """Whether something may be ready soon."""
         return self._reading is not None
 
+    def note_live(self, batch: Batch) -> None:
+        """Live events have been carried: some may wait for agreements that are being given what waited before."""
+        self._wait_anew |= batch.waiting().keys()
+
     async def next(self, plans: Plans, at: dt.datetime) -> Chunk | None:
         """The next chunk, judged at a moment; None if nothing is ready: live events must not wait for what is read."""
         if self._reading is None:
-            if time.monotonic() < self._rest_until:
-                return None
-            self._reading, self._read_under = asyncio.create_task(self._read(plans, at)), plans
+            self._read_under, self._read_beside = plans, dict(self.aside)
+            self._wait_anew.clear()
+            self._reading = asyncio.create_task(self._read(plans, at))
         await asyncio.wait([self._reading], timeout=WAIT_SECONDS)
         if not self._reading.done():
             return None
         reading, self._reading = self._reading, None
-        try:
-            ready = reading.result()
-        except (KafkaError, TimeoutError) as error:
-            log.warning("%s: %s; trying again in %d s", self._client_id, type(error).__name__, REST_SECONDS)
-            self.rest(REST_SECONDS)
-            await self._backlog.stop()
-            self._backlog = self._new_backlog()
-            self._forget()
+        error = reading.exception()
+        if isinstance(error, Exception):
+            self._failed(error)
             return None
+        ready = reading.result()
         if ready is None:
             return None
-        slot, why = ready
-        if self._read_under is not plans or self.aside.get(slot.slot) != why or not plans.in_force(slot.slot, at):
+        if (
+            self._read_under is not plans
+            or self.aside.get(ready.slot) != self._read_beside.get(ready.slot)
+            or not plans.in_force(ready.slot, at)
+        ):
             self._forget()  # things have changed since it was read
             return None
-        return await slot.decide(at)
+        return await ready.decide(at)
 
-    async def _read(self, plans: Plans, at: dt.datetime) -> tuple[Ready, SetAside | None] | None:
-        """What is to be given next, with why its slot was set aside then."""
-        ready = (
+    async def _read(self, plans: Plans, at: dt.datetime) -> Ready | None:
+        self._read_for = None
+        return (
             (await self._resumed(plans, at) if self.aside else None)
             or await self._redrive(plans, at)
-            or await self._replaying.next(plans, at, self.aside, self._backlog)
+            or await self._replaying.next(plans, at, self._can_be_given, self._backlog)
         )
-        return None if ready is None else (ready, self.aside.get(ready.slot))
+
+    def _can_be_given(self, slot: Slot) -> bool:
+        """Whether a slot's turn may come; if so, the reading is for it."""
+        can = slot[1:] in self._mine and slot not in self.aside and time.monotonic() >= self._rests.get(slot, 0)
+        if can:
+            self._read_for = slot
+        return can
+
+    def _failed(self, error: Exception) -> None:
+        """Leave what could not be read alone for a while: others may be given what is theirs."""
+        if isinstance(error, KafkaError | TimeoutError):
+            seconds, why = AWAY_SECONDS, type(error).__name__
+        else:
+            seconds, why = CRASH_SECONDS, problem_of(error).message
+        of = "" if self._read_for is None else " of %s in %s [%d]" % self._read_for  # noqa: UP031  a tuple
+        log.warning("%s: what is behind%s cannot be given: %s; again in %d s", self._client_id, of, why, seconds)
+        if self._read_for is not None:
+            self._rests[self._read_for] = time.monotonic() + seconds
+        self._background(self._backlog.stop())
+        self._backlog = self._new_backlog()
+        self._forget()
 
     def _forget(self) -> None:
         """What was read and not given: it is read again."""
         self._past.clear()
         self._replaying.forget()
         self._backlog.forget_all()
-
-    def rest(self, seconds: float) -> None:
-        """Give nothing for a while."""
-        self._rest_until = time.monotonic() + seconds
 
     async def stop(self) -> None:
         """Let go of the brokers."""
@@ -162,28 +199,32 @@ class CatchUp:
     # What waits, and the past of what is new.
 
     async def _resumed(self, plans: Plans, at: dt.datetime) -> Ready | None:
-        slot = await self._backlog.resumed(self.aside)
+        able = {slot: why for slot, why in self._read_beside.items() if time.monotonic() >= self._rests.get(slot, 0)}
+        slot = await self._backlog.resumed(able)
         if slot is None or not plans.in_force(slot, at):
             return None
-        why = self.aside[slot]
+        self._read_for, why = slot, self._read_beside[slot]
         if why.past is not None:
             return await self._backfill(plans, slot, why, why.past)
-        owed = await self._backlog.next(slot, why, self._duties.pace.events)
+        owed = await self._backlog.next(slot, why, self._duties.pace.most(Work.WAITING))
         if not owed.events and not owed.all_of_it:
             return None
-        if owed.all_of_it:
+        return Ready(slot, functools.partial(self._give_waiting, plans, slot, why, owed))
+
+    async def _give_waiting(self, plans: Plans, slot: Slot, why: SetAside, owed: Owed, at: dt.datetime) -> Chunk | None:
+        if owed.all_of_it and slot not in self._wait_anew:
             status = [aside_record(slot, None), resume_record(slot, None)]
             committed = functools.partial(self._is_live, slot)
-        else:
+        elif owed.events:
             left = dataclasses.replace(why, from_offset=owed.events[-1][0] + 1)
             status = [aside_record(slot, left)]
             committed = functools.partial(self.aside.__setitem__, slot, left)
-
-        async def give(at: dt.datetime) -> Chunk:
-            batch = await decide(self._duties, plans, slot, at, lambda batch: batch.catch_up(slot, owed.events))
-            return Chunk(slot, batch, status, committed)
-
-        return Ready(slot, give)
+        else:
+            return None
+        batch = await decide(
+            self._duties, plans, slot, at, Work.WAITING, lambda batch: batch.catch_up(slot, owed.events)
+        )
+        return Chunk(slot, batch, status, committed)
 
     def _is_live(self, slot: Slot) -> None:
         del self.aside[slot]
@@ -204,7 +245,7 @@ class CatchUp:
                 since_ms=past.since_ms,
                 readmitted=past.readmitted,
             )
-        records, reached = await events.take(self._duties.pace.events)
+        records, reached = await events.take(self._duties.pace.most(Work.PAST))
         is_all = reached >= past.until
         left = dataclasses.replace(why, past=None if is_all else dataclasses.replace(past, next=reached))
 
@@ -222,6 +263,7 @@ class CatchUp:
                 plans,
                 slot,
                 at,
+                Work.PAST,
                 lambda batch: batch.give_past(slot, records, None),
                 window=events.window,
             )
@@ -233,25 +275,30 @@ class CatchUp:
 
     async def _redrive(self, plans: Plans, at: dt.datetime) -> Ready | None:
         redrives = self._duties.redrives()
-        for slot in redrives.slots():
-            if slot[1:] not in self._mine or slot in self.aside or not plans.in_force(slot, at):
+        for slot in in_turn(redrives.slots(), self._last_redriven):
+            if not plans.in_force(slot, at) or not self._can_be_given(slot):
                 continue
+            work = Work.QUARANTINE if slot[0] == EVERYBODY else Work.LETTERS
             for task, done in redrives.tasks(slot, self._redriven.get(slot, Done())):
-                chosen = task.letters[done : done + self._duties.pace.events]
-                letters = await self._backlog.letters(task.topic, chosen)
-                reached = Done(task.number, done + len(chosen))
+                self._last_redriven = slot
+                chosen = task.letters[done : done + self._duties.pace.most(work)]
+                letters, looked_for = await self._backlog.letters(task.topic, chosen)
+                reached = Done(task.number, done + looked_for)
                 return Ready(slot, functools.partial(self._give_letters, plans, slot, letters, reached))
         return None
 
     async def _give_letters(
         self, plans: Plans, slot: Slot, letters: Sequence[Letter], reached: Done, at: dt.datetime
     ) -> Chunk:
+        place = slot[1:]
         if slot[0] == EVERYBODY:
-            give = functools.partial(Batch.readmit, place=slot[1:], letters=letters, number=reached.number)
-            window = self._windows[slot[1:]]
-            batch = await decide(self._duties, plans, slot, at, give, window=window, aside=self.aside)
+            # Not of events of a topic that was deleted and made anew since.
+            known = [letter for letter in letters if letter.event.offset < self._positions[place]]
+            give = functools.partial(Batch.readmit, place=place, letters=known, number=reached.number)
+            window = self._windows[place]
+            batch = await decide(self._duties, plans, slot, at, Work.QUARANTINE, give, window=window, aside=self.aside)
         else:
             give = functools.partial(Batch.redrive, slot=slot, letters=letters, number=reached.number)
-            batch = await decide(self._duties, plans, slot, at, give)
+            batch = await decide(self._duties, plans, slot, at, Work.LETTERS, give)
         committed = functools.partial(self._redriven.__setitem__, slot, reached)
         return Chunk(slot, batch, [redriven_record(slot, reached)], committed)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from streams.batch import Batch
 from streams.decide import Plans
 from streams.duties import LaneDuties
+from streams.pace import Work
 from streams.slots import SetAside, Slot
 from streams.window import DuplicateWindow
 
@@ -37,11 +38,11 @@ class Ready:
 
     Attributes:
         slot: whose.
-        decide: makes a chunk of it, judged at a moment.
+        decide: makes a chunk of it, judged at a moment; None if there is nothing to give after all.
     """
 
     slot: Slot
-    decide: Callable[[dt.datetime], Awaitable[Chunk]]
+    decide: Callable[[dt.datetime], Awaitable[Chunk | None]]
 
 
 async def decide(
@@ -49,6 +50,7 @@ async def decide(
     plans: Plans,
     slot: Slot,
     at: dt.datetime,
+    work: Work,
     give: Callable[[Batch], None],
     *,
     window: DuplicateWindow | None = None,
@@ -61,6 +63,7 @@ async def decide(
         plans: the catalogue under which they are judged.
         slot: whose they are.
         at: the moment at which they are judged.
+        work: what kind of events they are.
         give: called with the batch.
         window: of the slot's input partition; None: they have been through one before.
         aside: who is set aside, where events are for everybody.
@@ -70,5 +73,5 @@ async def decide(
         windows = {slot[1:]: window or DuplicateWindow(records=1, seconds=1)}
         batch = Batch(plans, windows, aside or {}, at=at)
         give(batch)
-        duties.pace.decided(batch.events, time.monotonic() - begun)
+        duties.pace.decided(work, batch.events, time.monotonic() - begun)
         return batch

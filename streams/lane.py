@@ -13,7 +13,7 @@ import logging
 import math
 import time
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -34,7 +34,7 @@ from streams.producer import BATCH_BYTES, AnswerLost, OnceProducer, Refused
 from streams.raw_fetch import start_raw
 from streams.record_format import RawBatch, content, filled_batches
 from streams.refusal import to_set_aside
-from streams.slots import Partition, Slot
+from streams.slots import EVERYBODY, Partition, Slot
 from streams.status import LaneReport, aside_record, now, read_status
 from streams.transaction import contents_of
 from streams.window import DuplicateWindow
@@ -50,7 +50,8 @@ ASIDE: Final = "%s: agreement %s is set aside in %s [%d] from offset %d: %s"
 BACKOFF_SECONDS: Final = 0.05
 BACKOFF_STEPS: Final = 5
 FENCED_SECONDS: Final = 1.0
-REFUSED_SECONDS: Final = 30.0  # owning the lane anew for it holds live events up
+REFUSED_SECONDS: Final = 300.0  # owning the lane anew for it holds live events up
+QUARANTINE: Final = "%s: events out of quarantine in %s [%d] are refused (%s); trying again in %d s"
 
 
 class Lane(Service):  # type: ignore[misc]  # mode ships no types
@@ -75,6 +76,8 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
         self._windows: dict[Partition, DuplicateWindow] = {}
         self._positions: dict[Partition, int] = {}
         self._committed_at: dict[Partition, float] = {}
+        self._rests: dict[Slot, float] = {}
+        self._background: set[asyncio.Task[None]] = set()
         self._catch_up = self._new_catch_up()
         self._breaker = Breaker(self._settings.dead_letters_in_a_row)
         self._waiting: collections.deque[tuple[Partition, RawBatch]] = collections.deque()  # read, not yet decided
@@ -91,7 +94,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
 
     def _new_catch_up(self) -> CatchUp:
         name = f"{self._duties.worker}-lane-{self.number}-catch-up"
-        return CatchUp(self._duties, name, self._windows, self._positions)
+        return CatchUp(self._duties, name, self._windows, self._positions, self._rests, self._in_background)
 
     async def on_stop(self) -> None:
         """Finish the batch under way and let go of everything; give up after a deadline."""
@@ -120,6 +123,8 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
                     await self._after_doubt(error)
         finally:
             await self._let_go()
+            if self._background:
+                await asyncio.wait(self._background, timeout=STOP_SECONDS)
             self._ended.set()
 
     async def _after_doubt(self, error: Exception) -> None:
@@ -139,11 +144,17 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
     async def _let_go(self) -> None:
         producer, self._producer = self._producer, None
         consumer, self._consumer = self._consumer, None
-        await self._catch_up.stop()
+        self._in_background(self._catch_up.stop())
         if producer is not None:
             await producer.discard()
         if consumer is not None:
             await stop_quietly(consumer)
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have something done that nobody waits for: readers whose brokers are away take seconds to let go."""
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     # Owning: fence every earlier owner first, only then read what it committed.
 
@@ -294,6 +305,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
         self._failures = 0
         self._positions.update(batch.next_offsets)
         self._committed_at.update(dict.fromkeys(batch.next_offsets, time.monotonic()))
+        self._catch_up.note_live(batch)
         await self._stem(batch)
 
     async def _decide(self, batch: Batch, consumer: AIOKafkaConsumer) -> None:
@@ -322,11 +334,15 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
             # The position stays: with it goes which records the duplicate window leaves out.
             await self._commit(plans, chunk.batch, {place: self._positions[place]}, chunk.status)
         except Refused as refused:
+            if chunk.slot[0] == EVERYBODY:  # who is set aside already may refuse it for all
+                self._rests[chunk.slot] = time.monotonic() + REFUSED_SECONDS
+                log.warning(QUARANTINE, self.label, *place, refused, REFUSED_SECONDS)
             await self._set_aside(chunk.batch, refused, behind=chunk.slot)
-            self._catch_up.rest(REFUSED_SECONDS)
             return False
+        waited = chunk.slot in self._catch_up.aside
         chunk.committed()
-        await self._stem(chunk.batch)
+        if waited:
+            await self._stem(chunk.batch, behind=chunk.slot)
         return True
 
     async def _commit(
@@ -347,9 +363,9 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
             names.LANES_OFFSETS_GROUP,
         )
 
-    async def _stem(self, batch: Batch) -> None:
+    async def _stem(self, batch: Batch, *, behind: Slot | None = None) -> None:
         """Set agreements aside for which a flood of events is dead: those to come wait for a person."""
-        flooded = self._breaker.note(batch, self._catch_up.aside)
+        flooded = self._breaker.note(batch, self._catch_up.aside, behind=behind)
         if not flooded:
             return
         await self._transact_status(aside_record(slot, why) for slot, why in flooded.items())

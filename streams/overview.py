@@ -1,10 +1,8 @@
 """Who runs which lane and how far it is, read from Kafka by an operator."""
 
-import asyncio
 import dataclasses
 
 from lintas import names
-from lintas.credentials import aiokafka_options
 from lintas.errors import NoLanes
 from lintas.settings import Settings
 from schemas.cluster import Cluster
@@ -13,7 +11,7 @@ from schemas.lane_plans import LanePlan
 from schemas.publication import read_current
 from schemas.snapshot import Snapshot
 from streams.slots import Partition, SetAside, Slot
-from streams.status import LanesStatus, read_status
+from streams.status import LanesStatus, status_now
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ def overview(settings: Settings) -> Overview:
     inputs = [] if current is None else input_partitions(current[1])
     committed = cluster.committed(names.LANES_OFFSETS_GROUP, inputs)
     ends = cluster.ends(inputs)
-    status = asyncio.run(read_status(aiokafka_options(settings, names.ADMIN)))
+    status = status_now(settings)
     lanes = tuple(_view(number, plan, inputs, committed, ends, status) for number in range(plan.lanes))
     return Overview(plan, plans.unfinished is None, lanes, cluster.members(plan.group), dict(status.aside))
 

@@ -98,14 +98,14 @@ async def open_past(
     """
     start, next_offset, until = offsets
     records, seconds = duties.settings.duplicate_window_records, duties.settings.duplicate_window_seconds
-    letters = await backlog.letters_since(plan.quarantine, since_ms)
+    quarantined = await backlog.quarantined_since(plan.quarantine, since_ms)
     given = duties.redrives().given((EVERYBODY, *partition), readmitted)
     events = PastEvents(
         backlog,
         partition,
         next_offset=next_offset,
         until=until,
-        quarantined={one.event.offset for one in letters if one.slot[1:] == partition and one.offset not in given},
+        quarantined={one.offset for one in quarantined if one.partition == partition and one.letter not in given},
         window=DuplicateWindow(records=records, seconds=seconds),
     )
     await events.recall(plan, start, records)

@@ -195,7 +195,8 @@ class RecordByRecord:
             record, plan, dead, catalogue=self._catalogue, at=self._at, attempt=self._attempt
         )
         self._write(made)
-        self.dead.setdefault(plan.agreement.agreement, []).append(dead.reason)
+        if self._readmits is None:  # events out of quarantine say nothing about those that come
+            self.dead.setdefault(plan.agreement.agreement, []).append(dead.reason)
         return audit.undelivered(index, "dead", dead.reason)
 
     def _write(self, output: OutputRecord) -> None:

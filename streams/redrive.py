@@ -1,6 +1,5 @@
 """Letters (dead, or in quarantine) as operators handle them: read, chosen, tried, given again or discarded."""
 
-import asyncio
 import dataclasses
 import datetime as dt
 import time
@@ -10,12 +9,11 @@ from typing import Final
 from confluent_kafka import OFFSET_BEGINNING
 
 from lintas import names
-from lintas.credentials import aiokafka_options
 from lintas.errors import NotRedriven
 from lintas.settings import Settings
 from schemas.cluster import Cluster, Partition
 from schemas.conditions import Condition, ConditionFailed
-from schemas.model import Standing
+from schemas.model import Agreement, Standing
 from schemas.pseudonyms import PseudonymKeys
 from schemas.snapshot import Snapshot
 from schemas.topic_reader import messages_from
@@ -28,13 +26,14 @@ from streams.letters import Letter
 from streams.records import InputRecord
 from streams.redrive_log import DISCARD, REDRIVE, Fate, Redrives, now, requests
 from streams.slots import EVERYBODY, Done
-from streams.status import read_status
+from streams.status import status_now
 from streams.topics import records_between, records_from
 from streams.window import identity
 
 POLL_SECONDS: Final = 1.0
 GIVEN: Final = "delivered"
 STAYS: Final = "stays"
+DEAD: Final = "dead: "
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -138,6 +137,8 @@ def where(settings: Settings, snapshot: Snapshot, expression: str, letters: Iter
                 yield letter
         except (MalformedEvent, ConditionFailed):
             continue
+        except Exception as error:  # noqa: BLE001  an event that crashes the code meets no condition
+            problem_of(error)
 
 
 def attempt(settings: Settings, snapshot: Snapshot, letters: Sequence[Letter]) -> list[Attempt]:
@@ -238,7 +239,7 @@ def _given_otherwise(settings: Settings, letters: Sequence[Letter]) -> dict[int,
     starts: dict[Partition, int] = {}
     for (place, _), letter in wanted.items():
         starts[place] = min(starts.get(place, letter.event.offset + 1), letter.event.offset + 1)
-    for record in records_between(settings, starts, Cluster(settings).ends(starts)):
+    for record in records_between(settings, starts, Cluster(settings).committed_ends(starts)):
         place = (record.topic, record.partition)
         known = _identity(record)
         again = None if known is None else wanted.get((place, known))
@@ -280,8 +281,12 @@ def discard(settings: Settings, letters: Sequence[Letter], *, author: str, reaso
     append(settings, names.REDRIVES, *requests(letters, Fate(DISCARD, author, now(), reason)))
 
 
-def wait_until_redriven(settings: Settings, topic: str, seconds: float, progress: Callable[[int], None]) -> None:
+def wait_until_redriven(
+    settings: Settings, snapshot: Snapshot, topic: str, seconds: float, progress: Callable[[int], None]
+) -> None:
     """Return once the lanes have done everything that was ever asked for the letters of one topic.
+
+    But for agreements that are not in force in the catalogue (``snapshot``), or are set aside: those wait.
 
     ``progress`` is told how many are left.
 
@@ -290,14 +295,17 @@ def wait_until_redriven(settings: Settings, topic: str, seconds: float, progress
         BusUnavailable: Kafka does not answer.
     """
     asked = fates(settings)
+    contracts = {name: one.contract for name, one in snapshot.agreements.items()}
     deadline = time.monotonic() + seconds
     while True:
-        status = asyncio.run(read_status(aiokafka_options(settings, names.ADMIN)))
+        status, at = status_now(settings), dt.datetime.now(dt.UTC)
         left = sum(
             len(task.letters) - done
             for slot in asked.slots()
             for task, done in asked.tasks(slot, status.redriven.get(slot, Done()))
             if task.topic == topic
+            and slot not in status.aside
+            and (slot[0] == EVERYBODY or _is_in_force(contracts.get(slot[0]), at))
         )
         if not left:
             return
@@ -305,6 +313,10 @@ def wait_until_redriven(settings: Settings, topic: str, seconds: float, progress
         if time.monotonic() > deadline:
             raise NotRedriven(seconds=f"{seconds:g}", letters=f"{left:,}")
         time.sleep(POLL_SECONDS)
+
+
+def _is_in_force(agreement: Agreement | None, at: dt.datetime) -> bool:
+    return agreement is not None and agreement.standing(at) is Standing.IN_FORCE
 
 
 def _keys(settings: Settings) -> PseudonymKeys:

@@ -54,7 +54,7 @@ class Redrives:
             topic, request = key.decode(), json.loads(value or b"")
             fate = Fate(request["kind"], request["author"], request["at"], request["reason"])
             letters = {_slot(slot): list(map(int, offsets)) for slot, offsets in request["letters"]}
-        except (ValueError, KeyError, TypeError):
+        except Exception:  # noqa: BLE001  whatever it is, lanes must go on
             log.critical("record %d of %s is no request; nothing is done about it", number, names.REDRIVES)
             return
         fates = self._fates[topic]

@@ -1,15 +1,14 @@
 """``lintas replay``: one consumer is given events of the past once more. What operators ask for; lanes do it."""
 
-import asyncio
 import dataclasses
 import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from confluent_kafka import OFFSET_BEGINNING
 
 from lintas import names
-from lintas.credentials import aiokafka_options
 from lintas.errors import NoCatalogue, NothingToReplay
 from lintas.settings import Settings
 from schemas import paths
@@ -20,20 +19,21 @@ from schemas.conditions import Condition, ConditionError
 from schemas.conjunction import conjunction
 from schemas.model import Agreement, Standing
 from schemas.pseudonyms import PseudonymKeys
-from schemas.publication import read_log
+from schemas.publication import read_current, read_log
 from schemas.registry import Registry
 from schemas.released import ReleaseProblems
-from schemas.snapshot import PublishedAgreement, PublishedEventType, RegisteredSchema, Snapshot
+from schemas.snapshot import PublishedAgreement, RegisteredSchema, Snapshot
 from schemas.topic_reader import messages_from
 from schemas.topic_writer import append
 from streams.decide import AgreementPlan, Plans
-from streams.redrive import Choice, fates, is_redriven, letters_on, outcome_of
-from streams.replay_log import Replay, Replayed, Replays, Request, cancel_record
-from streams.slots import Slot
-from streams.status import now, read_status
+from streams.redrive import DEAD, Choice, fates, letters_on, outcome_of
+from streams.replay_log import Replay, Replayed, Replays, Request, Terms, basis_of, cancel_record
+from streams.slots import Done, Slot
+from streams.status import now, status_now
 from streams.topics import records_between
 from streams.window import DuplicateWindow
 
+NOT_REGISTERED: Final = -1
 State = Mapping[Slot, Replayed | None]  # None: not begun
 Progress = Callable[[int, int], None]  # events read, of about how many
 
@@ -49,22 +49,33 @@ class Asked:
         event_type: only of this type; None: all that it has agreements on.
         as_of: give no more than was given at this moment; None: what is given now.
         events_per_second: at most; None: as many as live events leave room for.
-        author: who answers for it.
     """
 
     system: str
     since: dt.datetime
-    until: dt.datetime | None
-    event_type: str | None
-    as_of: dt.datetime | None
-    events_per_second: float | None
-    author: str
+    until: dt.datetime | None = None
+    event_type: str | None = None
+    as_of: dt.datetime | None = None
+    events_per_second: float | None = None
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """As the log has them: what makes one request the same as another."""
+        return {
+            "system": self.system,
+            "since_ms": _ms(self.since),
+            "until_ms": None if self.until is None else _ms(self.until),
+            "event_type": self.event_type,
+            "as_of_ms": None if self.as_of is None else _ms(self.as_of),
+            "events_per_second": self.events_per_second,
+        }
 
 
-def request_for(settings: Settings, asked: Asked) -> Request:
+def request_for(settings: Settings, asked: Asked, *, author: str, register: bool = True) -> Request:
     """The request that the lanes understand.
 
-    With ``as_of``, what both agreements release is registered as one more schema of what the consumer may receive.
+    With ``as_of``, what both agreements release is registered as one more schema of what the consumer may receive,
+    unless ``register`` says that nothing is to be given.
 
     Raises:
         NoCatalogue: nothing has been applied.
@@ -83,22 +94,19 @@ def request_for(settings: Settings, asked: Asked) -> Request:
     if not mine:
         of = "" if asked.event_type is None else f" on {asked.event_type}"
         raise NothingToReplay(system=asked.system, reason=f"it has no agreement{of} that is in force now")
-    terms = {} if asked.as_of is None else _terms(settings, log, snapshot, mine, asked)
-    return Request(
-        asked.system,
-        _ms(asked.since),
-        None if asked.until is None else _ms(asked.until),
-        {
-            name: [(event_type.topic, partition) for partition in range(event_type.contract.partitions)]
-            for name, agreement in mine.items()
-            if asked.as_of is None or name in terms
-            for event_type in [snapshot.event_types[agreement.contract.event_type]]
-        },
-        asked.events_per_second,
-        terms,
-        asked.author,
-        now().isoformat(timespec="milliseconds"),
-    )
+    terms = {}
+    if asked.as_of is not None:
+        terms = _terms(log, snapshot, mine, asked.system, asked.as_of)
+        if register:
+            terms = {name: _registered(settings, one) for name, one in terms.items()}
+        mine = {name: mine[name] for name in terms}
+    places = {
+        name: [(event_type.topic, partition) for partition in range(event_type.contract.partitions)]
+        for name, agreement in mine.items()
+        for event_type in [snapshot.event_types[agreement.contract.event_type]]
+    }
+    at = now().isoformat(timespec="milliseconds")
+    return Request(**asked.terms, agreements=places, terms=terms, author=author, at=at)
 
 
 def _in_force(log: CatalogueLog) -> str:
@@ -108,43 +116,55 @@ def _in_force(log: CatalogueLog) -> str:
 
 
 def _terms(
-    settings: Settings, log: CatalogueLog, snapshot: Snapshot, mine: Mapping[str, PublishedAgreement], asked: Asked
-) -> dict[str, PublishedAgreement]:
-    """What both the agreements of then and those of now give."""
-    assert asked.as_of is not None, "asked for"
-    pointer = log.at(asked.as_of)
-    before = {} if pointer is None else log.snapshot(pointer.manifest).agreements
+    log: CatalogueLog,
+    snapshot: Snapshot,
+    mine: Mapping[str, PublishedAgreement],
+    system: str,
+    as_of: dt.datetime,
+) -> dict[str, Terms]:
+    """What both the agreements of then and those of now give; the schema of it is not registered."""
+    pointer = log.at(as_of)
+    before = None if pointer is None else log.snapshot(pointer.manifest)
     terms = {}
     for name, agreement in mine.items():
-        then = before.get(name)
-        if then is None or then.contract.standing(asked.as_of) is not Standing.IN_FORCE:
+        then = None if before is None else before.agreements.get(name)
+        if before is None or then is None or not _is_same(then.contract, agreement.contract, as_of):
             continue
         event_type = snapshot.event_types[agreement.contract.event_type]
+        source = event_type.current.schema
         both = conjunction(
-            then.contract,
-            agreement.contract,
-            event_type.contract,
-            frozenset(field.path for field in paths.fields(event_type.current.schema)),
+            (then.contract, before.event_types[then.contract.event_type].contract),
+            (agreement.contract, event_type.contract),
+            frozenset(field.path for field in paths.fields(source)),
         )
-        terms[name] = PublishedAgreement(both, _registered(settings, both, event_type, asked))
+        try:
+            schema = derived_schema(both, source)
+            for expression in (*both.require.values(), *([] if both.when is None else [both.when])):
+                Condition(expression, source)
+        except (ReleaseProblems, ConditionError) as error:
+            reason = f"what {name} gave then and what it gives now have nothing in common ({error})"
+            raise NothingToReplay(system=system, reason=reason) from error
+        terms[name] = Terms(
+            PublishedAgreement(both, RegisteredSchema(NOT_REGISTERED, schema)), basis_of(snapshot, name)
+        )
     if not terms:
-        reason = f"none of its agreements of today was in force at {asked.as_of.isoformat()}"
-        raise NothingToReplay(system=asked.system, reason=reason)
+        reason = f"none of its agreements of today was in force at {as_of.isoformat()}"
+        raise NothingToReplay(system=system, reason=reason)
     return terms
 
 
-def _registered(settings: Settings, both: Agreement, event_type: PublishedEventType, asked: Asked) -> RegisteredSchema:
-    source = event_type.current.schema
-    try:
-        schema = derived_schema(both, source)
-        for expression in (*both.require.values(), *([] if both.when is None else [both.when])):
-            Condition(expression, source)
-    except (ReleaseProblems, ConditionError) as error:
-        reason = f"what {both.agreement} gave then and what it gives now have nothing in common ({error})"
-        raise NothingToReplay(system=asked.system, reason=reason) from error
+def _is_same(then: Agreement, now: Agreement, as_of: dt.datetime) -> bool:
+    """Whether an agreement was in force then, for the same consumer and event type as now."""
+    return (then.consumer, then.event_type) == (now.consumer, now.event_type) and (
+        then.standing(as_of) is Standing.IN_FORCE
+    )
+
+
+def _registered(settings: Settings, terms: Terms) -> Terms:
+    contract, schema = terms.terms.contract, terms.terms.released.schema
     with Registry(settings.registry) as registry:
-        subject = names.released_subject(both.consumer, both.agreement)
-        return RegisteredSchema(registry.register(subject, schema), schema)
+        schema_id = registry.register(names.released_subject(contract.consumer, contract.agreement), schema)
+    return dataclasses.replace(terms, terms=PublishedAgreement(contract, RegisteredSchema(schema_id, schema)))
 
 
 def dry_run(settings: Settings, request: Request, progress: Progress) -> Counter[tuple[str, str]]:
@@ -157,7 +177,7 @@ def dry_run(settings: Settings, request: Request, progress: Progress) -> Counter
     plans = Plans(log.snapshot(_in_force(log)), PseudonymKeys.load(settings.secrets / "pseudonym-keys"))
     agreements: dict[str, AgreementPlan] = {}
     for name in request.agreements:
-        under = plans.under(request.terms[name]) if name in request.terms else plans
+        under = plans.under(request.terms[name].terms) if name in request.terms else plans
         agreements[name] = next(
             plan for one in under.by_topic.values() for plan in one.agreements if plan.agreement.agreement == name
         )
@@ -186,7 +206,8 @@ def dry_run(settings: Settings, request: Request, progress: Progress) -> Counter
         if windows[place].is_repeat(record.offset, record.timestamp_ms, event.identity):
             outcomes[name, "left out: a repeat"] += 1
         else:
-            outcomes[name, outcome_of(agreements[name], event).replace("dead", "not given")] += 1
+            outcome = outcome_of(agreements[name], event)
+            outcomes[name, f"not given: {outcome[len(DEAD) :]}" if outcome.startswith(DEAD) else outcome] += 1
     return outcomes
 
 
@@ -206,13 +227,11 @@ def bounds(settings: Settings, request: Request) -> tuple[dict[Partition, int], 
 
 
 def _quarantined(settings: Settings, topics: set[str]) -> set[tuple[Partition, int]]:
-    asked = fates(settings)
-    return {
-        (letter.slot[1:], letter.event.offset)
-        for topic in topics
-        for letter in letters_on(settings, topic, Choice())
-        if not is_redriven(asked, letter)
-    }
+    """The events that are in quarantine, by where they were published."""
+    asked, reached = fates(settings), status_now(settings).redriven
+    letters = [letter for topic in topics for letter in letters_on(settings, topic, Choice())]
+    given = {slot: asked.given(slot, reached.get(slot, Done())) for slot in {letter.slot for letter in letters}}
+    return {(one.slot[1:], one.event.offset) for one in letters if one.offset not in given[one.slot]}
 
 
 def replays_of(settings: Settings) -> Replays:
@@ -229,18 +248,29 @@ def replays_of(settings: Settings) -> Replays:
     return replays
 
 
-def replay(settings: Settings, request: Request) -> Replay:
-    """Ask the lanes for a replay; if just this was asked for and has not ended, that one.
+def same_as(settings: Settings, asked: Asked) -> Replay | None:
+    """The last replay for which just this was asked.
 
     Raises:
-        BusUnavailable: Kafka does not answer. Asking again is harmless.
+        BusUnavailable: Kafka does not answer.
+    """
+    same = replays_of(settings).same(**asked.terms)
+    return same[-1] if same else None
+
+
+def replay(settings: Settings, asked: Asked, *, author: str) -> Replay:
+    """Ask the lanes for a replay; if just this was asked for and has not ended, it is that one.
+
+    Raises:
+        NoCatalogue, NothingToReplay: as ``request_for`` has them.
+        BusUnavailable: Kafka or the registry does not answer. Asking again is harmless.
     """
     before = replays_of(settings)
-    same = [one for one in before.all.values() if one.id.startswith(request.id(0).removesuffix("0"))]
+    same = before.same(**asked.terms)
     if same and not has_ended(before, same[-1], state(settings, before, same[-1])):
         return same[-1]
-    append(settings, names.REPLAYS, request.as_record(len(same)))
-    return next(one for one in replays_of(settings).all.values() if one.id == request.id(len(same)))
+    append(settings, names.REPLAYS, request_for(settings, asked, author=author).as_record(len(same)))
+    return replays_of(settings).same(**asked.terms)[len(same)]
 
 
 def cancel(settings: Settings, system: str, author: str) -> list[Replay]:
@@ -263,9 +293,32 @@ def state(settings: Settings, replays: Replays, one: Replay) -> State:
     """How far each slot of a replay is.
 
     Raises:
-        KafkaError, TimeoutError: the brokers cannot be asked.
+        BusUnavailable: Kafka does not answer.
     """
-    return replays.state(one, asyncio.run(read_status(aiokafka_options(settings, names.ADMIN))).replayed)
+    return replays.state(one, status_now(settings).replayed)
+
+
+def obstacles(settings: Settings, reached: State) -> list[str]:
+    """What keeps the slots of a replay that have not ended from going on, in words, if that is true of all of them.
+
+    Raises:
+        BusUnavailable: Kafka does not answer.
+    """
+    current, aside = read_current(settings), status_now(settings).aside
+    found: dict[str, str] = {}
+    for slot, now_reached in reached.items():
+        if now_reached is not None and now_reached.ended:
+            continue
+        published = None if current is None else current[1].agreements.get(slot[0])
+        if published is None:
+            found[slot[0]] = f"{slot[0]} is not in the catalogue"
+        elif (standing := published.contract.standing(now())) is not Standing.IN_FORCE:
+            found[slot[0]] = f"{slot[0]} is {standing.value.replace('_', ' ')}"
+        elif slot in aside:
+            found[slot[0]] = f"{slot[0]} is set aside: {aside[slot].reason}"
+        else:
+            return []
+    return sorted(found.values())
 
 
 def has_ended(replays: Replays, one: Replay, reached: State) -> bool:

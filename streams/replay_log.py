@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 
 from lintas import names
 from schemas.model import Agreement
-from schemas.snapshot import PublishedAgreement, RegisteredSchema, digest_of
+from schemas.snapshot import PublishedAgreement, RegisteredSchema, Snapshot, digest_of
 from streams.slots import Slot
 
 log = logging.getLogger(__name__)
@@ -21,6 +21,23 @@ log = logging.getLogger(__name__)
 _REPLAY, _CANCEL = "replay", "cancel"
 DONE: Final = "done"
 CANCELLED: Final = "cancelled"
+CHANGED: Final = "stopped: the agreement or its event type has changed since"
+_ASKED: Final = ("system", "since_ms", "until_ms", "event_type", "as_of_ms", "events_per_second")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Terms:
+    """What is given in place of an agreement in force, and is less than that."""
+
+    terms: PublishedAgreement
+    basis: str  # of what it was made: if that has changed since, nothing may be given under it
+
+
+def basis_of(snapshot: Snapshot, agreement: str) -> str:
+    """The digest of an agreement and its event type as they are in a catalogue."""
+    published = snapshot.agreements[agreement]
+    event_type = snapshot.event_types[published.contract.event_type]
+    return digest_of([published.as_json(), event_type.as_json()])
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,9 +48,11 @@ class Request:
         system: the consumer whose inbox it is for, and no other's.
         since_ms: events published at this moment or later by the broker's clock, ...
         until_ms: ... and before this one; None: whatever has been published when it begins.
-        agreements: under which; each with the input partitions of its event type.
+        event_type: only of this type; None: of every type.
+        as_of_ms: no more than was given at this moment; None: what is given now.
         events_per_second: at most so many for all of it; None: as many as live events leave room for.
-        terms: by agreement, what is given in place of the agreement in force, and is less than that.
+        agreements: under which; each with the input partitions of its event type.
+        terms: by agreement, if ``as_of_ms`` is asked for.
         author: who answers for it.
         at: when that was, ISO 8601.
     """
@@ -41,9 +60,11 @@ class Request:
     system: str
     since_ms: int
     until_ms: int | None
-    agreements: Mapping[str, Sequence[tuple[str, int]]]
+    event_type: str | None
+    as_of_ms: int | None
     events_per_second: float | None
-    terms: Mapping[str, PublishedAgreement]
+    agreements: Mapping[str, Sequence[tuple[str, int]]]
+    terms: Mapping[str, Terms]
     author: str
     at: str
 
@@ -52,49 +73,55 @@ class Request:
         """Every agreement and input partition."""
         return [(agreement, *place) for agreement, places in self.agreements.items() for place in places]
 
-    def id(self, before: int) -> str:
-        """The request's id, if the same was asked for and ended ``before`` times."""
-        same = {name: value for name, value in self._as_json().items() if name not in ("author", "at")}
-        return f"{digest_of(same)[:16]}-{before}"
-
-    def _as_json(self) -> dict[str, Any]:
-        return {
-            "system": self.system,
-            "since_ms": self.since_ms,
-            "until_ms": self.until_ms,
-            "agreements": {name: [list(place) for place in places] for name, places in self.agreements.items()},
-            "events_per_second": self.events_per_second,
-            "terms": {name: terms.as_json() for name, terms in self.terms.items()},
-            "author": self.author,
-            "at": self.at,
-        }
-
     def as_record(self, before: int) -> tuple[bytes, bytes]:
-        """Key and value in the log."""
-        return self.id(before).encode(), json.dumps({"kind": _REPLAY, **self._as_json()}).encode()
+        """Key and value in the log, if the same was asked for ``before`` times."""
+        value = {
+            "kind": _REPLAY,
+            **{name: getattr(self, name) for name in (*_ASKED, "author", "at")},
+            "agreements": {name: [list(place) for place in places] for name, places in self.agreements.items()},
+            "terms": {name: {**one.terms.as_json(), "basis": one.basis} for name, one in self.terms.items()},
+        }
+        key = id_of(**{name: value[name] for name in _ASKED}, before=before)
+        return key.encode(), json.dumps(value).encode()
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """A request of the log.
 
         Raises:
-            KeyError, TypeError, ValueError: it is none.
+            Exception: it is none.
         """
+        rate = value["events_per_second"]
+        if value["kind"] != _REPLAY or not (rate is None or float(rate) > 0):
+            raise ValueError
         return cls(
-            value["system"],
+            str(value["system"]),
             int(value["since_ms"]),
             None if value["until_ms"] is None else int(value["until_ms"]),
-            {name: [(topic, int(number)) for topic, number in places] for name, places in value["agreements"].items()},
-            value["events_per_second"],
+            value["event_type"],
+            value["as_of_ms"],
+            None if rate is None else float(rate),
             {
-                name: PublishedAgreement(
-                    Agreement.model_validate(terms["contract"]), RegisteredSchema(**terms["released"])
+                str(name): [(str(topic), int(number)) for topic, number in places]
+                for name, places in value["agreements"].items()
+            },
+            {
+                str(name): Terms(
+                    PublishedAgreement(
+                        Agreement.model_validate(terms["contract"]), RegisteredSchema(**terms["released"])
+                    ),
+                    str(terms["basis"]),
                 )
                 for name, terms in value["terms"].items()
             },
-            value["author"],
-            value["at"],
+            str(value["author"]),
+            str(value["at"]),
         )
+
+
+def id_of(*, before: int, **asked: Any) -> str:
+    """The id of a request: what was asked for (``_ASKED``), and how often the same was asked before."""
+    return f"{digest_of(asked)[:16]}-{before}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -118,7 +145,7 @@ class Replayed:
         delivered: events given.
         filtered: that do not concern the consumer.
         dead: that could not be given.
-        ended: empty, ``done`` or ``cancelled``.
+        ended: empty, ``done``, or why it ended before that.
     """
 
     number: int = -1
@@ -131,8 +158,16 @@ class Replayed:
     ended: str = DONE
 
 
+GONE_ON: Final = Replayed()
+
+
 class Replays:
-    """The log as read so far."""
+    """The log as read so far.
+
+    Attributes:
+        all: every replay that counts, by number.
+        cancelled: the numbers of those that were to end early.
+    """
 
     def __init__(self) -> None:
         self.all: dict[int, Replay] = {}
@@ -143,13 +178,12 @@ class Replays:
     def add(self, number: int, key: bytes, value: bytes | None) -> None:
         """Take in the next record of the log; ``number`` is its offset. One that is no request asks for nothing."""
         try:
-            body = json.loads(value or b"")
-            kind, replay = body["kind"], key.decode()
-            if kind == _CANCEL:
+            body, replay = json.loads(value or b""), key.decode()
+            if body["kind"] == _CANCEL:
                 self.cancelled.add(self._numbers[replay])
                 return
             request = Request.from_json(body)
-        except (ValueError, KeyError, TypeError):
+        except Exception:  # noqa: BLE001  whatever it is, lanes must go on
             log.critical("record %d of %s is no request; nothing is done about it", number, names.REPLAYS)
             return
         if replay not in self._numbers:
@@ -157,6 +191,11 @@ class Replays:
             self.all[number] = Replay(number, replay, request)
             for slot in request.slots:
                 self._by_slot[slot].append(self.all[number])
+
+    def same(self, **asked: Any) -> list[Replay]:
+        """The replays for which just this was asked, in their order."""
+        stem = id_of(**asked, before=0).removesuffix("0")
+        return [replay for replay in self.all.values() if replay.id.startswith(stem)]
 
     def slots(self) -> Iterable[Slot]:
         """The slots that ever had a replay."""
@@ -170,7 +209,10 @@ class Replays:
         return None
 
     def state(self, replay: Replay, reached: Mapping[Slot, Replayed]) -> dict[Slot, Replayed | None]:
-        """How far each slot of a replay is; None: not begun. A slot that has gone on to a later one has ended it."""
+        """How far each slot of a replay is; None: not begun.
+
+        Of a slot that has gone on to a later one, only that it has ended this one is known (``GONE_ON``).
+        """
         found: dict[Slot, Replayed | None] = {}
         for slot in replay.request.slots:
             mine = reached.get(slot)
@@ -179,7 +221,7 @@ class Replays:
             elif mine.number == replay.number:
                 found[slot] = mine
             else:
-                found[slot] = Replayed(replay.number)
+                found[slot] = GONE_ON
         return found
 
 

@@ -12,9 +12,10 @@ from streams.batch import Batch
 from streams.chunk import Chunk, Ready, decide
 from streams.decide import Dead, Decision, Delivery, Filtered, Plans
 from streams.duties import LaneDuties
+from streams.pace import Work
 from streams.past import PastEvents, open_past
-from streams.replay_log import CANCELLED, DONE, Replay, Replayed
-from streams.slots import Done, Partition, Slot
+from streams.replay_log import CANCELLED, CHANGED, DONE, Replay, Replayed, Replays, basis_of
+from streams.slots import Done, Partition, Slot, in_turn
 from streams.status import replayed_record
 
 CHUNKS_PER_SECOND: Final = 1.0  # of a replay at a rate
@@ -37,8 +38,9 @@ class Replaying:
         self._reached: dict[Slot, Replayed] = {}
         self._mine: Collection[Partition] = ()
         self._events: dict[tuple[Slot, int], PastEvents] = {}  # by slot and replay
-        self._narrowed: dict[tuple[str, int], Plans] = {}  # by agreement and replay
+        self._narrowed: dict[tuple[str, int, str], Plans] = {}  # by agreement, replay and catalogue
         self._not_before: dict[Slot, float] = {}  # where they come at a rate
+        self._last: Slot | None = None
 
     def take_up(self, reached: Mapping[Slot, Replayed], mine: Collection[Partition]) -> None:
         """Go on from what the status topic says of some input partitions, under a new catalogue."""
@@ -51,23 +53,29 @@ class Replaying:
         """What was read of events and not given."""
         self._events.clear()
 
-    async def next(self, plans: Plans, at: dt.datetime, aside: Collection[Slot], backlog: Backlog) -> Ready | None:
-        """What is to be given next; slots that are ``aside`` wait.
+    async def next(
+        self, plans: Plans, at: dt.datetime, can_be_given: Callable[[Slot], bool], backlog: Backlog
+    ) -> Ready | None:
+        """What is to be given next, of the slots in turn for which ``can_be_given`` holds.
 
         Raises:
             KafkaError, TimeoutError: the brokers cannot be asked.
         """
         now, replays = time.monotonic(), self._duties.replays()
-        for slot in replays.slots():
-            if slot[1:] not in self._mine or slot in aside or now < self._not_before.get(slot, 0):
-                continue
+        for slot in in_turn(replays.slots(), self._last):
             reached = self._reached.get(slot, Replayed())
             replay = replays.next(slot, reached)
-            if replay is None or not plans.in_force(slot, at):
+            if (
+                replay is None
+                or now < self._not_before.get(slot, 0)
+                or not plans.in_force(slot, at)
+                or not can_be_given(slot)
+            ):
                 continue
-            if replay.number in replays.cancelled:
+            self._last = slot
+            if ending := _why_ended(replays, replay, plans, slot):
                 reached = reached if reached.number == replay.number else Replayed(replay.number)
-                reached = dataclasses.replace(reached, ended=CANCELLED)
+                reached = dataclasses.replace(reached, ended=ending)
                 return Ready(slot, functools.partial(self._end, plans, slot, reached))
             if not self._duties.pace.is_rest():
                 return await self._give(plans, slot, replay, reached, backlog)
@@ -95,7 +103,7 @@ class Replaying:
             )
         rate = replay.request.events_per_second
         rate = None if rate is None else rate / len(replay.request.slots)
-        most = self._duties.pace.events
+        most = self._duties.pace.most(Work.PAST)
         most = most if rate is None else max(1, min(most, int(rate / CHUNKS_PER_SECOND)))
         records, next_offset = await events.take(most)
 
@@ -106,6 +114,7 @@ class Replaying:
                 plans,
                 slot,
                 at,
+                Work.PAST,
                 lambda batch: batch.give_past(slot, records, replay.number),
                 window=events.window,
             )
@@ -133,10 +142,20 @@ class Replaying:
 
     def _under(self, plans: Plans, replay: Replay, agreement: str) -> Plans:
         """The catalogue with the replay's own terms for an agreement."""
-        key = (agreement, replay.number)
+        key = (agreement, replay.number, plans.digest)
         if key not in self._narrowed:
-            self._narrowed[key] = plans.under(replay.request.terms[agreement])
+            self._narrowed[key] = plans.under(replay.request.terms[agreement].terms)
         return self._narrowed[key]
+
+
+def _why_ended(replays: Replays, replay: Replay, plans: Plans, slot: Slot) -> str:
+    """Why a slot is to be given nothing more of a replay; empty if it is."""
+    if replay.number in replays.cancelled:
+        return CANCELLED
+    terms = replay.request.terms.get(slot[0])
+    if terms is not None and terms.basis != basis_of(plans.snapshot, slot[0]):
+        return CHANGED
+    return ""
 
 
 def _after(reached: Replayed, outcomes: Mapping[type[Decision], int], next_offset: int) -> Replayed:

@@ -1,16 +1,14 @@
 """``lintas agreement resume``: an agreement that was set aside is given what waits for it, and goes on live."""
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping
 
 from lintas import names
-from lintas.credentials import aiokafka_options
 from lintas.errors import NotResumed, RefusedAgain
 from lintas.settings import Settings
 from schemas.topic_writer import append
 from streams.slots import SetAside, Slot
-from streams.status import read_status, resume_record
+from streams.status import resume_record, status_now
 
 POLL_SECONDS = 1.0
 Progress = Callable[[Mapping[Slot, SetAside]], None]
@@ -20,9 +18,9 @@ def set_aside(settings: Settings, agreement: str) -> dict[Slot, SetAside]:
     """Where an agreement is set aside, by input partition.
 
     Raises:
-        KafkaError, TimeoutError: the brokers cannot be asked.
+        BusUnavailable: Kafka does not answer.
     """
-    status = asyncio.run(read_status(aiokafka_options(settings, names.ADMIN)))
+    status = status_now(settings)
     return {slot: why for slot, why in status.aside.items() if slot[0] == agreement}
 
 

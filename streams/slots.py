@@ -1,12 +1,19 @@
 """The places that lanes speak of: input partitions, the agreements that are served from each, and how far those are."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Self
 
 Partition = tuple[str, int]  # topic and number
 Slot = tuple[str, str, int]  # agreement, input topic and partition
 EVERYBODY: Final = ""  # in an agreement's place: an event that was quarantined is given to everyone entitled to it
+
+
+def in_turn(slots: Iterable[Slot], last: Slot | None) -> list[Slot]:
+    """Slots in their order, beginning behind the one that was served last."""
+    order = list(slots)
+    first = order.index(last) + 1 if last in order else 0
+    return order[first:] + order[:first]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -9,17 +9,22 @@ import dataclasses
 import datetime as dt
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 
 from lintas import names
+from lintas.credentials import aiokafka_options
+from lintas.errors import BusUnavailable
+from lintas.settings import Settings
 from streams.positions import stop_quietly
 from streams.replay_log import Replayed
 from streams.slots import Done, Partition, SetAside, Slot
 
 READ_DEADLINE_SECONDS = 30.0
 FETCH_WAIT_MS = 50  # where there is nothing to read
+T = TypeVar("T")
 _LANE = "lane/"
 _ASIDE = "aside/"
 _RESUME = "resume/"
@@ -62,16 +67,16 @@ class LanesStatus:
         for key, value in records.items():
             text = key.decode()
             if text.startswith(_LANE):
-                report = LaneReport(**json.loads(value))
+                report = _known(LaneReport, value)
                 lanes[report.lane] = report
             elif text.startswith(_ASIDE):
                 aside[_slot(text)] = SetAside.from_json(json.loads(value))
             elif text.startswith(_RESUME):
                 resumed[_slot(text)] = json.loads(value)["since"]
             elif text.startswith(_REDRIVEN):
-                redriven[_slot(text)] = Done(**json.loads(value))
+                redriven[_slot(text)] = _known(Done, value)
             elif text.startswith(_REPLAYED):
-                replayed[_slot(text)] = Replayed(**json.loads(value))
+                replayed[_slot(text)] = _known(Replayed, value)
             elif text.startswith(_BACKFILL):
                 backfills[_slot(text)] = json.loads(value)["at"]
         return cls(lanes, aside, resumed, redriven, replayed, backfills)
@@ -80,6 +85,24 @@ class LanesStatus:
         """The agreements set aside in some input partitions."""
         wanted = set(partitions)
         return {slot: why for slot, why in self.aside.items() if slot[1:] in wanted}
+
+
+def _known(kind: type[T], value: bytes) -> T:
+    """An object of a dataclass; fields that a newer version of the bus adds are left out."""
+    names_of = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]  # it is a dataclass
+    return kind(**{name: one for name, one in json.loads(value).items() if name in names_of})
+
+
+def status_now(settings: Settings) -> LanesStatus:
+    """The status topic as operators read it.
+
+    Raises:
+        BusUnavailable: Kafka does not answer.
+    """
+    try:
+        return asyncio.run(read_status(aiokafka_options(settings, names.ADMIN)))
+    except (KafkaError, TimeoutError) as error:
+        raise BusUnavailable(part="Kafka", address=settings.brokers, reason=type(error).__name__) from error
 
 
 def aside_record(slot: Slot, why: SetAside | None) -> tuple[bytes, bytes | None]:

@@ -63,7 +63,7 @@ class DuplicateWindow:
     def metadata(self, position: int) -> str:
         """The malformed offsets within reach of ``position``, for the commit's metadata (under 4,096 characters)."""
         first = position - self._records
-        self._malformed = {offset: None for offset in self._malformed if offset >= first}
+        self._malformed = {offset: None for offset in self._malformed if first <= offset < position}
         if not self._malformed:
             return ""
         bits = 0

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from streams.redrive_log import Fate
 
 F = TypeVar("F", bound=Callable[..., Any])
-EVERYBODY: Final = "everybody"
+FOR_EVERYBODY: Final = "everybody"
 _SHOWN: Final = 20
 _FILTERS: Final = ("agreement", "event_type", "stage", "since", "until", "where")
 
@@ -198,9 +198,8 @@ def redrive_letters(
     from streams.redrive import attempt, redrive, wait_until_redriven
 
     settings = Settings()
-    attempts = attempt(
-        settings, _snapshot(settings), _to_handle(settings, kind, owner, letters, every=every, **options)
-    )
+    snapshot = _snapshot(settings)
+    attempts = attempt(settings, snapshot, _to_handle(settings, kind, owner, letters, every=every, **options))
     rows = _outcomes(attempts)
     if output == "table":
         print_table(("agreement", "outcome now", "letters"), rows)
@@ -215,6 +214,7 @@ def redrive_letters(
         with Console(stderr=True).status("redriving") as status:
             wait_until_redriven(
                 settings,
+                snapshot,
                 kind.topic(owner),
                 timeout,
                 lambda left: status.update(f"redriving: {left:,} letters to go"),
@@ -350,7 +350,7 @@ def _as_json(letter: "Letter") -> dict[str, Any]:
 
 def _for_whom(letter: "Letter") -> str:
     """The agreement that it was for."""
-    return letter.agreement or EVERYBODY
+    return letter.agreement or FOR_EVERYBODY
 
 
 def _fate(fate: "Fate | None") -> dict[str, Any]:

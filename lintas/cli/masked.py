@@ -25,6 +25,7 @@ def masked(settings: Settings, snapshot: "Snapshot", record: "InputRecord") -> d
     from schemas.wire import json_data
     from schemas.wire.codec import Codec
     from schemas.wire.errors import MalformedEvent
+    from streams.crashes import problem_of
     from streams.decide import EventTypePlan
 
     published = next((one for one in snapshot.event_types.values() if one.topic == record.topic), None)
@@ -34,6 +35,9 @@ def masked(settings: Settings, snapshot: "Snapshot", record: "InputRecord") -> d
     try:
         event = plan.read(record)
     except MalformedEvent:
+        return None
+    except Exception as error:  # noqa: BLE001  it may be in quarantine for just that
+        problem_of(error)
         return None
     contract = published.contract
 

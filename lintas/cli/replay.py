@@ -2,6 +2,7 @@
 
 import datetime as dt
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -12,6 +13,7 @@ from lintas.cli.author import author_option
 from lintas.cli.catalogue_folder import require_name
 from lintas.cli.moment import Moment
 from lintas.cli.output import output_option, print_json, print_table
+from lintas.errors import ReplayWaits
 from lintas.settings import Settings
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from streams.replay_log import Replay, Replays, Request
 
 POLL_SECONDS: Final = 1.0
-_COLUMNS: Final = ("agreement", "events", "delivered", "filtered", "not given", "state")
+_COLUMNS: Final = ("agreement", "records read", "delivered", "filtered", "not given", "state")
 
 
 @click.command()
@@ -32,6 +34,7 @@ _COLUMNS: Final = ("agreement", "events", "delivered", "filtered", "not given", 
 @click.option("--dry-run", is_flag=True, help="only show what would become of the events")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="return when everything is given")
 @click.option("--cancel", is_flag=True, help="end every replay of SYSTEM that goes on")
+@click.option("--again", is_flag=True, help="begin anew, though just this has been replayed before")
 @author_option
 @output_option
 def replay(
@@ -45,6 +48,7 @@ def replay(
     dry_run: bool,
     wait: bool,
     cancel: bool,
+    again: bool,
     author: str,
     output: str,
 ) -> None:
@@ -56,8 +60,8 @@ def replay(
     what does not concern the consumer and what cannot be given is not (no new dead letter is written). With --as-of,
     a field is given if the agreement of that time and the one of now both release it, by the same rule.
 
-    Interrupted, or when workers die, the lanes go on; the same command again shows how far they are, and does not begin
-    a second replay as long as the first goes on. A TIME is such as 2026-11-24T08:00+07:00.
+    Interrupted, or when workers die, the lanes go on. The same command again shows how far they are, or what came of
+    it, and begins nothing anew without --again. A TIME is such as 2026-11-24T08:00+07:00.
     """
     from schemas.publication import read_current
     from streams import replay as replaying
@@ -67,30 +71,43 @@ def replay(
     require_name("consumer system", system, [] if current is None else current[1].consumers(), "lintas agreement list")
     if event_type is not None and current is not None:
         require_name("event type", event_type, current[1].event_types, "lintas event-type list")
-    if cancel:
-        ended = replaying.cancel(settings, system, author)
-        click.echo(f"{len(ended)} replay(s) cancelled")
+    if since is None or cancel:
+        if any(value is not None for value in (since, until, event_type, as_of, rate)) or dry_run or again:
+            raise click.UsageError(
+                "--cancel goes with SYSTEM alone" if cancel else "--from is wanted: since when events are to be given"
+            )
+        if cancel:
+            click.echo(f"{len(replaying.cancel(settings, system, author))} replay(s) cancelled")
+        else:
+            _list(settings, system, output)
         return
-    if since is None:
-        if any(value is not None for value in (until, event_type, as_of, rate)) or dry_run:
-            raise click.UsageError("--from is wanted: since when events are to be given")
-        _list(settings, system, output)
-        return
-    if until is not None and until <= since:
-        raise click.UsageError("--to is not behind --from")
-    asked = replaying.Asked(system, since, until, event_type, as_of, rate, author)
-    request = replaying.request_for(settings, asked)
+    _check_span(since, until)
+    asked = replaying.Asked(system, since, until, event_type, as_of, rate)
     if dry_run:
-        _dry_run(settings, request, output)
+        _dry_run(settings, replaying.request_for(settings, asked, author=author, register=False), output)
         return
-    one = replaying.replay(settings, request)
+    before = None if again else replaying.same_as(settings, asked)
+    one = before or replaying.replay(settings, asked, author=author)
     if wait:
         _watch(settings, one)
     replays = replaying.replays_of(settings)
     reached = replaying.state(settings, replays, one)
     _print(_rows(replays, one, reached), output)
-    if not wait:
-        click.echo(f"replay {one.number} is under way; the same command shows how far it is", err=True)
+    if not replaying.has_ended(replays, one, reached):
+        click.echo(f"replay {one.number} goes on; the same command shows how far it is", err=True)
+    elif before is not None:
+        told = f"replay {one.number}, asked for by {one.request.author} at {one.request.at}"
+        click.echo(f"{told}; --again gives the events once more", err=True)
+
+
+def _check_span(since: dt.datetime, until: dt.datetime | None) -> None:
+    now = dt.datetime.now(dt.UTC)
+    if since.timestamp() < 0 or since > now:
+        raise click.UsageError("--from is not a moment at which events were published")
+    if until is not None and until <= since:
+        raise click.UsageError("--to is not behind --from")
+    if until is not None and until > now:
+        raise click.UsageError("--to is in the future: without it, everything up to now is given")
 
 
 def _dry_run(settings: Settings, request: "Request", output: str) -> None:
@@ -110,8 +127,12 @@ def _dry_run(settings: Settings, request: "Request", output: str) -> None:
 
 
 def _watch(settings: Settings, one: "Replay") -> None:
-    """Show how far a replay is, until it ends."""
-    from streams.replay import bounds, has_ended, replays_of, state
+    """Show how far a replay is, until it ends.
+
+    Raises:
+        ReplayWaits: it cannot go on for now.
+    """
+    from streams.replay import bounds, has_ended, obstacles, replays_of, state
 
     starts, ends = bounds(settings, one.request)
     columns = (
@@ -129,6 +150,8 @@ def _watch(settings: Settings, one: "Replay") -> None:
             reached = state(settings, replays, one)
             if has_ended(replays, one, reached):
                 return
+            if why := obstacles(settings, reached):
+                raise ReplayWaits(number=one.number, reason="; ".join(why), system=one.request.system)
             total = sum(
                 ends[slot[1:]] - starts[slot[1:]] if now is None else now.until - now.start
                 for slot, now in reached.items()
@@ -141,55 +164,50 @@ def _watch(settings: Settings, one: "Replay") -> None:
 
 
 def _list(settings: Settings, system: str, output: str) -> None:
-    from streams.replay import replays_of, state
+    from streams.replay import replays_of
+    from streams.status import status_now
 
-    replays = replays_of(settings)
-    mine = [one for one in replays.all.values() if one.request.system == system]
+    replays, reached = replays_of(settings), status_now(settings).replayed
     rows = [
         (one.number, _moment(one.request.since_ms), _moment(one.request.until_ms), *row, one.request.author)
-        for one in mine
-        for row in _rows(replays, one, state(settings, replays, one))
+        for one in replays.all.values()
+        if one.request.system == system
+        for row in _rows(replays, one, replays.state(one, reached))
     ]
-    columns = ("replay", "from", "to", *_COLUMNS, "author")
-    if output == "json":
-        print_json([dict(zip((name.replace(" ", "_") for name in columns), row, strict=True)) for row in rows])
-    elif not rows:
-        click.echo(f"nothing has been replayed for {system}")
+    if rows or output == "json":
+        _print(rows, output, columns=("replay", "from", "to", *_COLUMNS, "author"))
     else:
-        print_table(columns, rows)
+        click.echo(f"nothing has been replayed for {system}")
 
 
 def _rows(replays: "Replays", one: "Replay", reached: "State") -> list[tuple[Any, ...]]:
-    """How far each agreement is."""
-    rows = []
+    """How far each agreement is; None where later replays have taken the place of what was known."""
+    from streams.replay_log import DONE, GONE_ON
+
+    rows: list[tuple[Any, ...]] = []
     for agreement in one.request.agreements:
         slots = [now for slot, now in reached.items() if slot[0] == agreement]
         begun = [now for now in slots if now is not None]
+        endings = {now.ended for now in begun if now.ended}
         ended = sum(bool(now.ended) for now in begun)
         if one.number in replays.cancelled:
             told = "cancelled"
-        elif ended == len(slots):
-            told = "done"
-        else:
+        elif ended < len(slots):
             told = f"{ended} of {len(slots)} input partitions done"
-        rows.append(
-            (
-                agreement,
-                sum(now.next - now.start for now in begun),
-                sum(now.delivered for now in begun),
-                sum(now.filtered for now in begun),
-                sum(now.dead for now in begun),
-                told,
-            )
-        )
+        else:
+            told = ", ".join(sorted(endings - {DONE})) or DONE
+        counts = [(now.next - now.start, now.delivered, now.filtered, now.dead) for now in begun if now is not GONE_ON]
+        is_known = len(counts) == len(begun)
+        sums = [sum(column) for column in zip(*counts, strict=True)] if counts else [0, 0, 0, 0]
+        rows.append((agreement, *(sums if is_known else [None] * 4), told))
     return rows
 
 
-def _print(rows: list[tuple[Any, ...]], output: str) -> None:
+def _print(rows: list[tuple[Any, ...]], output: str, *, columns: Sequence[str] = _COLUMNS) -> None:
     if output == "json":
-        print_json([dict(zip((name.replace(" ", "_") for name in _COLUMNS), row, strict=True)) for row in rows])
+        print_json([dict(zip((name.replace(" ", "_") for name in columns), row, strict=True)) for row in rows])
     else:
-        print_table(_COLUMNS, rows)
+        print_table(columns, [["-" if value is None else value for value in row] for row in rows])
 
 
 def _moment(ms: int | None) -> str:

@@ -121,13 +121,38 @@ def test_an_hour_is_replayed_beside_live_events_though_command_and_worker_are_ki
     assert set(replayed(settings, "b.even")) == {""}
     assert [str(difference) for difference in balance(settings).differences()] == []
 
-    # The same again is another replay, now that the first has ended; it can be slowed down, and ended early.
+
+def test_a_replay_can_be_looked_at_slowed_down_ended_early_and_asked_for_again(
+    settings: Settings, workers: Workers
+) -> None:
+    workers.start()
+    options: tuple[str, ...] = ("b.all", "--from", moment())
+    sent = list(mixed(0, 500))
+    asyncio.run(publish(settings, iter(sent)))
+    wait_until(lambda: decided(settings) == 500, "every event")
+    options = (*options, "--to", moment())
+    good, _, _ = expected(sent)
+    done = rows(lintas(settings, "replay", *options, "-o", "json"))
+    assert [(row["delivered"], row["state"]) for row in done] == [(len(good), "done")]
+    again = lintas(settings, "replay", *options, "-o", "json")
+    assert rows(again) == done
+    assert "--again gives the events once more" in again.stderr
+
     slow = ("--rate", "10", "--no-wait", "-o", "json")
     assert rows(lintas(settings, "replay", *options, *slow))[0]["state"] == "0 of 4 input partitions done"
     assert lintas(settings, "replay", "b.all", "--cancel").stdout == "1 replay(s) cancelled\n"
     listed = rows(lintas(settings, "replay", "b.all", "-o", "json"))
     assert [(row["replay"], row["state"]) for row in listed] == [(0, "done"), (1, "cancelled")]
-    assert rows(lintas(settings, "replay", *options, "-o", "json"))[0]["delivered"] == len(good)
+    assert rows(lintas(settings, "replay", *options, "--again", "-o", "json"))[0]["delivered"] == len(good)
+    assert lintas(settings, "replay", "b.all", "--cancel", "--dry-run").returncode == 2
+    assert lintas(settings, "replay", "b.all", "--from", "1969-01-01T00:00+00:00").returncode == 2
+    ancient = rows(lintas(settings, "replay", "b.even", "--from", "1970-01-01T00:00+00:00", "-o", "json"))
+    assert ancient[0]["state"] == "done"
+    assert {number: len(records) for number, records in replayed(settings, "b.all").items() if number != "1"} == {
+        "": len(good),
+        "0": len(good),
+        "3": len(good),  # number 2 of the log cancelled number 1
+    }
     assert [str(difference) for difference in balance(settings).differences()] == []
 
 
@@ -153,13 +178,20 @@ def test_a_replay_as_of_then_gives_no_more_than_either_agreement(
     put_in_force(settings, catalogue(tmp_path / "full", consumers={"all": FULL}), wait_seconds=60)
     done = rows(lintas(settings, "replay", "b.all", "--from", begin, "--as-of", brief, "-o", "json"))[0]
     assert (done["delivered"], done["filtered"]) == (50, 50)
-    done = rows(lintas(settings, "replay", "b.all", "--from", begin, "--as-of", then, "-o", "json"))[0]
+    done = rows(lintas(settings, "replay", "b.all", "--from", begin, "--as-of", then, "--again", "-o", "json"))[0]
     assert (done["delivered"], done["filtered"]) == (100, 0)
     found = replayed(settings, "b.all")
     for number in ("0", "1"):
         assert len(found[number]) == 50
         assert all(b"Siti" not in record.value for record in found[number])
     assert all(b"Siti" in record.value for record in found["2"])
+    # What is asked for as of then ends when the agreement changes: it may release less by now.
+    slow = ("b.all", "--from", begin, "--as-of", then, "--rate", "4", "-o", "json")
+    assert "partitions done" in rows(lintas(settings, "replay", *slow, "--no-wait"))[0]["state"]
+    put_in_force(settings, catalogue(tmp_path / "brief", consumers={"all": BRIEF}), wait_seconds=60)
+    ended = rows(lintas(settings, "replay", *slow))[0]
+    assert ended["state"] == "stopped: the agreement or its event type has changed since"
+    assert ended["delivered"] < 100
     before = lintas(settings, "replay", "b.all", "--from", begin, "--as-of", "2020-01-01T00:00+07:00")
     assert before.returncode == 1
     assert "none of its agreements of today was in force at 2020-01-01" in before.stderr

@@ -340,6 +340,7 @@ def test_an_event_out_of_quarantine_is_a_dead_letter_to_who_is_set_aside(plans: 
     assert (dead.topic, headers[f"{names.ERROR_PREFIX}stage"]) == ("dead.b.jakarta", b"delivery")
     assert [output.topic for output in written(batch, names.INBOX)] == ["inbox.b.strict"]
     assert batch.waiting() == {}
+    assert batch.floods() == {}  # nothing that the breaker should know of
 
 
 def test_events_of_the_past_are_given_once_to_one_consumer_and_marked_if_it_is_a_replay(plans: Plans) -> None:

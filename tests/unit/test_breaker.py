@@ -50,3 +50,11 @@ def test_what_is_given_at_last_and_dies_waits_again_with_its_history() -> None:
 
 def test_letters_that_are_redriven_and_die_again_do_not_count() -> None:
     assert Breaker(1).note(batch({SLOT: ["a", "b"]}, None), {}) == {}
+
+
+def test_what_is_given_besides_does_not_end_the_runs_of_others() -> None:
+    """Between two live batches, `one` is given what waited: that says nothing about `two`."""
+    breaker, aside = Breaker(5), {SLOT: SetAside(90, "refuses", "2026-11-25T00:00:00Z")}
+    breaker.note(batch({OTHER: ["a"] * 4}), {})
+    breaker.note(batch({}, None), aside, behind=SLOT)
+    assert breaker.note(batch({OTHER: ["a"]}), {}).keys() == {OTHER}

@@ -6,7 +6,7 @@ import pytest
 
 from schemas.conjunction import conjunction
 from schemas.envelope_release import rule_for
-from schemas.model import Agreement, EventType
+from schemas.model import Agreement, Classification, EventType
 from schemas.released import deciding_rule
 
 FIELDS = frozenset({"child", "child.nik", "child.name", "mother", "weight"})
@@ -53,7 +53,7 @@ def agreement(**terms: Any) -> Agreement:
 def test_a_field_is_released_if_both_release_it_alike(
     then: dict[str, Any], now: dict[str, Any], released: dict[str, Any]
 ) -> None:
-    both = conjunction(agreement(release=then), agreement(release=now), EVENT_TYPE, FIELDS)
+    both = conjunction((agreement(release=then), EVENT_TYPE), (agreement(release=now), EVENT_TYPE), FIELDS)
     leaves = FIELDS - {"child"}
     rules = {path: rule.name for path in leaves if (rule := deciding_rule(path, both.release)) is not None}
     assert rules == released
@@ -62,15 +62,15 @@ def test_a_field_is_released_if_both_release_it_alike(
 def test_events_are_the_consumers_if_both_say_so_and_must_meet_what_either_requires() -> None:
     then = agreement(when="data.weight > 1", require={"heavy": "data.weight > 2", "same": "true"})
     now = agreement(when='data.mother == "x"', require={"heavy": "data.weight > 3", "same": "true"})
-    both = conjunction(then, now, EVENT_TYPE, FIELDS)
+    both = conjunction((then, EVENT_TYPE), (now, EVENT_TYPE), FIELDS)
     assert both.when == '(data.weight > 1) && (data.mother == "x")'
     assert both.require == {"heavy": "data.weight > 3", "same": "true", "heavy (then)": "data.weight > 2"}
-    assert conjunction(agreement(), agreement(), EVENT_TYPE, FIELDS).when is None
+    assert conjunction((agreement(), EVENT_TYPE), (agreement(), EVENT_TYPE), FIELDS).when is None
 
 
 def test_attributes_about_which_they_differ_are_withheld_or_pseudonyms() -> None:
     then = agreement(envelope={"id": "keep", "subject": "keep", "time": "keep", "traceparent": "keep"})
-    both = conjunction(then, agreement(), EVENT_TYPE, FIELDS)
+    both = conjunction((then, EVENT_TYPE), (agreement(), EVENT_TYPE), FIELDS)
     rules = {name: rule_for(name, both, EVENT_TYPE) for name in ("id", "subject", "time", "traceparent", "key")}
     assert {name: rule.name for name, rule in rules.items() if rule is not None} == {
         "id": "pseudonym",
@@ -78,4 +78,17 @@ def test_attributes_about_which_they_differ_are_withheld_or_pseudonyms() -> None
         "time": "drop",
         "traceparent": "drop",
         "key": "pseudonym",
+    }
+
+
+def test_an_event_type_that_was_personal_then_gives_no_more_of_the_envelope_than_then() -> None:
+    public = EVENT_TYPE.model_copy(update={"classification": Classification.PUBLIC})
+    both = conjunction((agreement(), EVENT_TYPE), (agreement(), public), FIELDS)
+    rules = {name: rule_for(name, both, public) for name in ("id", "subject", "key", "time", "source")}
+    assert {name: rule.name for name, rule in rules.items() if rule is not None} == {
+        "id": "pseudonym",
+        "source": "pseudonym",
+        "subject": "drop",
+        "key": "drop",
+        "time": "drop",
     }

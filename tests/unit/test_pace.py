@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.pace import BUSY_SHARE, CHUNK_SECONDS, FEWEST_EVENTS, FIRST_EVENTS, MOST_EVENTS, Pace
+from streams.pace import BUSY_SHARE, CHUNK_SECONDS, FEWEST_EVENTS, MOST_EVENTS, Pace, Work
 
 
 @pytest.fixture
@@ -15,19 +15,21 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_chunks_grow_to_what_can_be_decided_in_time_and_shrink_at_once() -> None:
     mine = Pace()
     for _ in range(10):
-        mine.decided(mine.events, mine.events * CHUNK_SECONDS / 400)  # 400 events can
-    assert mine.events == 400
-    mine.decided(400, 40 * CHUNK_SECONDS)
-    assert mine.events == FEWEST_EVENTS
+        most = mine.most(Work.PAST)
+        mine.decided(Work.PAST, most, most * CHUNK_SECONDS / 400)  # 400 events can
+    assert mine.most(Work.PAST) == 400
+    assert mine.most(Work.QUARANTINE) == FEWEST_EVENTS  # other work has its own price
+    mine.decided(Work.PAST, 400, 40 * CHUNK_SECONDS)
+    assert mine.most(Work.PAST) == FEWEST_EVENTS
     for _ in range(20):
-        mine.decided(mine.events, 0)
-    assert mine.events == MOST_EVENTS
+        mine.decided(Work.PAST, mine.most(Work.PAST), 0)
+    assert mine.most(Work.PAST) == MOST_EVENTS
 
 
 def test_a_chunk_without_events_says_nothing_about_them() -> None:
     mine = Pace()
-    mine.decided(0, 5)
-    assert mine.events == FIRST_EVENTS
+    mine.decided(Work.PAST, 0, 5)
+    assert mine.most(Work.PAST) == FEWEST_EVENTS
 
 
 def test_live_events_get_the_greater_share_of_the_time(clock: list[float]) -> None:

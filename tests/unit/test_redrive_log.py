@@ -4,12 +4,13 @@ import datetime as dt
 import json
 import random
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams import redrives
+from streams import redrive_log
 from streams.letters import Letter
 from streams.records import InputRecord
 from streams.redrive_log import DISCARD, REDRIVE, Fate, Redrives, requests
@@ -76,8 +77,24 @@ def test_a_record_that_is_no_request_asks_for_nothing(value: bytes | None) -> No
 
 
 def test_many_letters_take_several_records() -> None:
-    many = [letter(number) for number in range(redrives.MOST_LETTERS + 1)]
+    many = [letter(number) for number in range(redrive_log.MOST_LETTERS + 1)]
     random.Random(1).shuffle(many)
     records = list(requests(many, Fate(REDRIVE, "somebody", "now", "")))
     assert [sum(len(of) for _, of in json.loads(value)["letters"]) for _, value in records] == [50_000, 1]
     assert max(len(value) for _, value in records) < 1_000_000
+
+
+@pytest.mark.parametrize("letters", [[[1, [2]]], [["one/t", [1]]], {}, [[["one", "t", 0], [1]]], None])
+def test_a_request_whose_letters_cannot_be_read_asks_for_nothing(letters: Any) -> None:
+    read = Redrives()
+    ((key, value),) = requests([letter(1)], Fate(REDRIVE, "somebody", "now", ""))
+    read.add(0, key, json.dumps({**json.loads(value), "letters": letters}).encode())
+    assert list(read.slots()) == []
+
+
+def test_what_has_been_given_so_far() -> None:
+    read = log((REDRIVE, [letter(1), letter(2), letter(3)]), (REDRIVE, [letter(8)]))
+    slot = letter(0).slot
+    assert read.given(slot, Done()) == set()
+    assert read.given(slot, Done(0, 2)) == {1, 2}
+    assert read.given(slot, Done(1, 1)) == {1, 2, 3, 8}

@@ -142,3 +142,13 @@ def test_what_was_published_again_behind_a_malformed_event_stays_the_one_that_co
     seen.is_repeat(offset, timestamp_ms, A)
     assert seen.readmit(3, 0, A) is repeat
     assert seen.is_repeat(offset + 10, timestamp_ms, A)
+
+
+def test_a_malformed_offset_that_is_not_before_the_position_is_not_carried() -> None:
+    """Such are those of a topic that was deleted and made anew since."""
+    seen = window()
+    for offset in (3, 5_000):
+        seen.add_malformed(offset)
+    again = window()
+    again.restore(seen.metadata(8), 8)
+    assert [again.is_malformed(offset) for offset in (3, 5_000)] == [True, False]
