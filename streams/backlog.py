@@ -16,6 +16,8 @@ from aiokafka.structs import ConsumerRecord
 from streams import waiting
 from streams.letters import Letter
 from streams.positions import stop_quietly
+from streams.raw_fetch import start_raw
+from streams.record_format import RawBatch
 from streams.records import InputRecord
 from streams.slots import Partition, SetAside, Slot
 from streams.status import read_status
@@ -24,6 +26,8 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 5.0
 POLL_MS: Final = 200
+AT_ONCE: Final = 500  # records taken apart between two chances for heartbeats
+FETCH_BYTES: Final = 256 * 1024
 EARLIER: Final = dt.timedelta(minutes=10)  # records carry the workers' clocks
 READ_SECONDS: Final = 15.0
 NEAR: Final = 2_000  # records that are rather read over than sought
@@ -70,7 +74,8 @@ class Backlog:
         """``options`` are connection arguments for aiokafka."""
         self._options = options
         self._client_id = client_id
-        self._consumer: AIOKafkaConsumer | None = None
+        self._consumers: dict[bool, AIOKafkaConsumer] = {}  # whether of raw batches
+        self._raw_at: tuple[TopicPartition, int] | None = None  # where that one goes on
         self._courses: dict[Slot, _Course] = {}
         self._resumed: collections.deque[tuple[Slot, str]] = collections.deque()  # and since when it is set aside
         self._quarantines: dict[str, _Quarantine] = {}  # by topic
@@ -133,10 +138,13 @@ class Backlog:
             known = self._quarantines[topic] = _Quarantine(since_ms, begin, [])
         end = await self._end((topic, 0))
         while known.position < end:
-            records, known.position = await self.read((topic, 0), known.position, end)
-            for record in records:
-                letter = Letter.from_record(record)
-                known.events.append(Quarantined(letter.offset, letter.slot[1:], letter.event.offset))
+            read, position = await self.batches((topic, 0), known.position, end)
+            for raw in read:
+                for record in raw.records(topic, 0):
+                    letter = Letter.from_record(record)
+                    known.events.append(Quarantined(letter.offset, letter.slot[1:], letter.event.offset))
+                await asyncio.sleep(0)  # heartbeats
+            known.position = position
         return known.events
 
     async def at_time(self, partition: Partition, moment_ms: int) -> int:
@@ -149,22 +157,24 @@ class Backlog:
         found = (await consumer.offsets_for_times({place: max(0, moment_ms)}))[place]
         return await self._end(partition) if found is None else int(found.offset)
 
-    async def read(self, partition: Partition, position: int, until: int) -> tuple[list[InputRecord], int]:
-        """Some records from a position on and before ``until``, and the position behind them; none that are deleted.
+    async def batches(self, partition: Partition, position: int, until: int) -> tuple[list[RawBatch], int]:
+        """Some record batches from a position on, and the position behind them: ``until`` if there are no more.
 
         Raises:
             KafkaError, TimeoutError: the brokers cannot be asked.
         """
-        consumer, place = await self._started(), TopicPartition(*partition)
+        consumer, place = await self._started(raw=True), TopicPartition(*partition)
         position = max(position, (await consumer.beginning_offsets([place]))[place])
-        consumer.assign([place])
-        consumer.seek(place, position)
+        if self._raw_at != (place, position):
+            consumer.assign([place])
+            consumer.seek(place, position)
         async with asyncio.timeout(READ_SECONDS):
             while position < until:
                 read = (await consumer.getmany(place, timeout_ms=POLL_MS)).get(place, [])
-                position = min(await consumer.position(place), until)
+                position = await consumer.position(place)
+                self._raw_at = place, position
                 if read:
-                    return [_as_input(record) for record in read if record.offset < until], position
+                    return read, min(position, until)
         return [], until
 
     def forget(self, slot: Slot) -> None:
@@ -176,18 +186,20 @@ class Backlog:
         self._courses.clear()
 
     async def stop(self) -> None:
-        """Let go of the connection."""
-        consumer, self._consumer = self._consumer, None
-        if consumer is not None:
+        """Let go of the connections."""
+        consumers, self._consumers, self._raw_at = list(self._consumers.values()), {}, None
+        for consumer in consumers:
             await stop_quietly(consumer)
 
     async def _end(self, partition: Partition) -> int:
         place = TopicPartition(*partition)
         return int((await (await self._started()).end_offsets([place]))[place])
 
-    async def _started(self) -> AIOKafkaConsumer:
-        if self._consumer is None:
-            self._consumer = AIOKafkaConsumer(  # before it is started: whatever comes, it is stopped
+    async def _started(self, *, raw: bool = False) -> AIOKafkaConsumer:
+        """The consumer of records, or the one of raw batches; small fetches, since each is taken apart at once."""
+        if raw not in self._consumers:
+            # Remembered before it is started: whatever comes, it is stopped.
+            consumer = self._consumers[raw] = AIOKafkaConsumer(
                 **self._options,
                 client_id=self._client_id,
                 isolation_level="read_committed",
@@ -195,9 +207,10 @@ class Backlog:
                 enable_auto_commit=False,
                 request_timeout_ms=15_000,
                 fetch_max_wait_ms=50,
+                max_partition_fetch_bytes=FETCH_BYTES,
             )
-            await self._consumer.start()
-        return self._consumer
+            await (start_raw(consumer) if raw else consumer.start())
+        return self._consumers[raw]
 
     async def _beginning(self, consumer: AIOKafkaConsumer, slot: Slot, why: SetAside) -> int:
         """Where the slot's offsets begin on the topic of waiting offsets."""
@@ -215,7 +228,7 @@ class Backlog:
         consumer.seek(place, course.position)
         deadline = time.monotonic() + READ_SECONDS
         while True:
-            read = (await consumer.getmany(place, timeout_ms=POLL_MS)).get(place, [])
+            read = (await consumer.getmany(place, timeout_ms=POLL_MS, max_records=AT_ONCE)).get(place, [])
             for record in read:
                 if record.key == key:
                     last = course.wanted[-1] if course.wanted else from_offset - 1
@@ -248,7 +261,7 @@ class Backlog:
                 consumer.seek(place, offset)
                 position = offset
             while position <= offset:
-                for record in (await consumer.getmany(place, timeout_ms=POLL_MS)).get(place, []):
+                for record in (await consumer.getmany(place, timeout_ms=POLL_MS, max_records=AT_ONCE)).get(place, []):
                     if record.offset in wanted:
                         found[record.offset] = _as_input(record)
                         size += len(record.value or b"")

@@ -76,6 +76,7 @@ class CatchUp:
         self._replaying = Replaying(duties, positions, self._readmitted)
         self._backlog = self._new_backlog()
         self._reading: asyncio.Task[Ready | None] | None = None
+        self._ready: Ready | None = None  # it waits for its time
         self._read_under: Plans | None = None
         self._read_beside: Mapping[Slot, SetAside] = {}  # who was set aside when the reading began
         self._read_for: Slot | None = None
@@ -129,6 +130,24 @@ class CatchUp:
 
     async def next(self, plans: Plans, at: dt.datetime) -> Chunk | None:
         """The next chunk, judged at a moment; None if nothing is ready: live events must not wait for what is read."""
+        ready = self._ready or await self._read_on(plans, at)
+        if ready is None:
+            return None
+        if (
+            self._read_under is not plans
+            or self.aside.get(ready.slot) != self._read_beside.get(ready.slot)
+            or not plans.in_force(ready.slot, at)
+        ):
+            self._forget()  # things have changed since it was read
+            return None
+        if ready.is_past and self._duties.pace.is_rest():
+            self._ready = ready
+            return None
+        self._ready = None
+        return await ready.decide(at)
+
+    async def _read_on(self, plans: Plans, at: dt.datetime) -> Ready | None:
+        """What is ready, if it is soon."""
         if self._reading is None:
             self._read_under, self._read_beside = plans, dict(self.aside)
             self._wait_anew.clear()
@@ -141,17 +160,7 @@ class CatchUp:
         if isinstance(error, Exception):
             self._failed(error)
             return None
-        ready = reading.result()
-        if ready is None:
-            return None
-        if (
-            self._read_under is not plans
-            or self.aside.get(ready.slot) != self._read_beside.get(ready.slot)
-            or not plans.in_force(ready.slot, at)
-        ):
-            self._forget()  # things have changed since it was read
-            return None
-        return await ready.decide(at)
+        return reading.result()
 
     async def _read(self, plans: Plans, at: dt.datetime) -> Ready | None:
         self._read_for = None
@@ -184,6 +193,7 @@ class CatchUp:
 
     def _forget(self) -> None:
         """What was read and not given: it is read again."""
+        self._ready = None
         self._past.clear()
         self._replaying.forget()
         self._backlog.forget_all()
@@ -231,8 +241,6 @@ class CatchUp:
         self._backlog.forget(slot)
 
     async def _backfill(self, plans: Plans, slot: Slot, why: SetAside, past: Past) -> Ready | None:
-        if self._duties.pace.is_rest():
-            return None
         events = self._past.get(slot)
         if events is None:
             start = await self._backlog.at_time(slot[1:], past.since_ms)
@@ -269,7 +277,7 @@ class CatchUp:
             )
             return Chunk(slot, batch, [aside_record(slot, left)], committed)
 
-        return Ready(slot, give)
+        return Ready(slot, give, is_past=True)
 
     # Letters once more.
 

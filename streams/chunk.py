@@ -39,10 +39,12 @@ class Ready:
     Attributes:
         slot: whose.
         decide: makes a chunk of it, judged at a moment; None if there is nothing to give after all.
+        is_past: whether it can wait while live events flow.
     """
 
     slot: Slot
     decide: Callable[[dt.datetime], Awaitable[Chunk | None]]
+    is_past: bool = False
 
 
 async def decide(

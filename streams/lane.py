@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 
 YIELD_EVERY: Final = 500  # events decided between two chances for heartbeats
 FETCH_BYTES: Final = 4 * 1024 * 1024  # of one partition at once
+FETCH_WAIT_MS: Final = 50  # a busy partition waits for a fetch that was begun when only idle ones were asked for
 TAKE_ALONG_SECONDS: Final = 0.02
 DECIDED_BYTES: Final = 8 * 1024 * 1024  # of events in one transaction, so that many large ones need no more memory
 STOP_SECONDS: Final = 10.0
@@ -179,6 +180,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
             request_timeout_ms=15_000,
             max_partition_fetch_bytes=FETCH_BYTES,
             fetch_max_bytes=4 * FETCH_BYTES,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
         )
         await start_raw(self._consumer)
         self._catch_up = self._new_catch_up()

@@ -4,10 +4,10 @@ import enum
 import time
 from typing import Final
 
-CHUNK_SECONDS: Final = 0.03  # that deciding one chunk should take: live events wait for it
+CHUNK_SECONDS: Final = 0.015  # that deciding one chunk should take: live events wait for it
 FEWEST_EVENTS: Final = 20
 MOST_EVENTS: Final = 2_000
-BUSY_SHARE: Final = 0.25
+BUSY_SHARE: Final = 0.15
 QUIET_SHARE: Final = 0.9
 QUIET_SECONDS: Final = 1.0
 
@@ -48,7 +48,7 @@ class Pace:
         return time.monotonic() < self._not_before
 
     def spent(self, seconds: float) -> None:
-        """Events of the past took so long: a quarter of the time while live events flow, else most of it."""
+        """Events of the past took so long: the smaller part of the time while live events flow, else most of it."""
         now = time.monotonic()
         share = BUSY_SHARE if now - self._live_at < QUIET_SECONDS else QUIET_SHARE
         self._not_before = now + seconds * (1 / share - 1)

@@ -13,6 +13,7 @@ from typing import Final
 from streams.backlog import Backlog
 from streams.decide import EventTypePlan
 from streams.duties import LaneDuties
+from streams.record_format import RawBatch
 from streams.records import InputRecord
 from streams.slots import EVERYBODY, Done, Partition
 from streams.window import DuplicateWindow
@@ -38,9 +39,10 @@ class PastEvents:
         self._backlog = backlog
         self._partition = partition
         self._position = next_offset  # behind what has been read
+        self._reached = next_offset  # behind what has been taken
         self._until = until
         self._quarantined = quarantined
-        self._read: collections.deque[InputRecord] = collections.deque()
+        self._read: collections.deque[RawBatch] = collections.deque()
 
     async def recall(self, plan: EventTypePlan, start: int, records: int) -> None:
         """Put into the window what was given before, at most so many records back and none before ``start``.
@@ -48,15 +50,19 @@ class PastEvents:
         Raises:
             KafkaError, TimeoutError: the brokers cannot be asked.
         """
-        position, until = max(start, self._position - records), self._position
-        while position < until:
-            read, position = await self._backlog.read(self._partition, position, until)
-            for number, record in enumerate(read):
-                if number % YIELD_EVERY == 0:
-                    await asyncio.sleep(0)  # heartbeats
-                if record.offset not in self._quarantined:
-                    with contextlib.suppress(Exception):  # it was given to nobody then
-                        self.window.is_repeat(record.offset, record.timestamp_ms, plan.read(record).identity)
+        before = PastEvents(
+            self._backlog,
+            self._partition,
+            next_offset=max(start, self._position - records),
+            until=self._position,
+            quarantined=self._quarantined,
+            window=self.window,
+        )
+        while before._reached < before._until:
+            read, _ = await before.take(YIELD_EVERY)
+            for record in read:
+                with contextlib.suppress(Exception):  # it was given to nobody then
+                    self.window.is_repeat(record.offset, record.timestamp_ms, plan.read(record).identity)
 
     async def take(self, most: int) -> tuple[list[InputRecord], int]:
         """The next events, and the position behind them: ``until`` if that was all.
@@ -64,12 +70,25 @@ class PastEvents:
         Raises:
             KafkaError, TimeoutError: the brokers cannot be asked.
         """
-        if not self._read and self._position < self._until:
-            read, self._position = await self._backlog.read(self._partition, self._position, self._until)
-            self._read.extend(read)
-        taken = [self._read.popleft() for _ in range(min(most, len(self._read)))]
-        reached = self._read[0].offset if self._read else min(self._position, self._until)
-        return [record for record in taken if record.offset not in self._quarantined], reached
+        taken: list[InputRecord] = []
+        while len(taken) < most and self._reached < self._until:
+            if not self._read:
+                if self._position >= self._until:
+                    self._reached = self._until
+                    break
+                read, self._position = await self._backlog.batches(self._partition, self._position, self._until)
+                self._read.extend(read)
+                continue
+            raw = self._read[0]
+            for record in raw.records(*self._partition, most=min(most - len(taken), YIELD_EVERY)):
+                self._reached = min(record.offset + 1, self._until)
+                if record.offset < self._until and record.offset not in self._quarantined:
+                    taken.append(record)
+            if not raw.left:
+                self._reached = max(self._reached, min(raw.next_offset, self._until))
+                self._read.popleft()
+            await asyncio.sleep(0)  # heartbeats
+        return taken, self._reached
 
 
 async def open_past(

@@ -110,17 +110,18 @@ class RawBatch:
             self.data = decode(self._compressed[HEADER.size :])
             self._compressed = b""
 
-    def records(self, topic: str, partition: int) -> Iterator[InputRecord]:
-        """Take every record that is left, in full.
+    def records(self, topic: str, partition: int, *, most: int | None = None) -> Iterator[InputRecord]:
+        """The next records, all or at most so many; those before ``from_offset`` are passed over.
 
         Raises:
-            CorruptRecordException: a record is damaged.
+            CorruptRecordException: they are not what was written.
         """
         self.open()
-        while self.left:
+        while self.left and most != 0:
             record, self.at = self.record_at(self.at, topic, partition)
             self.left -= 1
             if record.offset >= self.from_offset:
+                most = None if most is None else most - 1
                 yield record
 
     def record_at(self, at: int, topic: str, partition: int) -> tuple[InputRecord, int]:

@@ -19,6 +19,7 @@ from streams.slots import Done, Partition, Slot, in_turn
 from streams.status import replayed_record
 
 CHUNKS_PER_SECOND: Final = 1.0  # of a replay at a rate
+CHUNKS_IN_A_ROW: Final = 20  # of one slot: what is fetched for it is used up before another's turn
 
 
 class Replaying:
@@ -41,6 +42,7 @@ class Replaying:
         self._narrowed: dict[tuple[str, int, str], Plans] = {}  # by agreement, replay and catalogue
         self._not_before: dict[Slot, float] = {}  # where they come at a rate
         self._last: Slot | None = None
+        self._in_a_row = 0
 
     def take_up(self, reached: Mapping[Slot, Replayed], mine: Collection[Partition]) -> None:
         """Go on from what the status topic says of some input partitions, under a new catalogue."""
@@ -62,7 +64,10 @@ class Replaying:
             KafkaError, TimeoutError: the brokers cannot be asked.
         """
         now, replays = time.monotonic(), self._duties.replays()
-        for slot in in_turn(replays.slots(), self._last):
+        order = in_turn(replays.slots(), self._last)
+        if self._in_a_row < CHUNKS_IN_A_ROW:
+            order = order[-1:] + order[:-1]  # the last one goes on
+        for slot in order:
             reached = self._reached.get(slot, Replayed())
             replay = replays.next(slot, reached)
             if (
@@ -72,13 +77,13 @@ class Replaying:
                 or not can_be_given(slot)
             ):
                 continue
+            self._in_a_row = self._in_a_row + 1 if slot == self._last else 0
             self._last = slot
             if ending := _why_ended(replays, replay, plans, slot):
                 reached = reached if reached.number == replay.number else Replayed(replay.number)
                 reached = dataclasses.replace(reached, ended=ending)
                 return Ready(slot, functools.partial(self._end, plans, slot, reached))
-            if not self._duties.pace.is_rest():
-                return await self._give(plans, slot, replay, reached, backlog)
+            return await self._give(plans, slot, replay, reached, backlog)
         return None
 
     async def _end(self, plans: Plans, slot: Slot, reached: Replayed, at: dt.datetime) -> Chunk:
@@ -130,7 +135,7 @@ class Replaying:
 
             return Chunk(slot, batch, [replayed_record(slot, now_reached)], committed)
 
-        return Ready(slot, give)
+        return Ready(slot, give, is_past=True)
 
     async def _begin(self, slot: Slot, replay: Replay, backlog: Backlog) -> Replayed:
         """Where the events of a replay lie in a slot's input partition; what is not decided yet is live."""
