@@ -21,6 +21,7 @@ from lintas.cli.output import output_option
 DEAD: Final = Kind(
     noun="dead",
     what="dead letter",
+    several="dead letters",
     prefix=names.DEAD,
     owner="consumer system",
     owners="lintas agreement list",

@@ -35,6 +35,7 @@ class Kind:
     Attributes:
         noun: of the command line.
         what: one of them, in words.
+        several: and several.
         prefix: of their topics.
         owner: whose they are, in words; in capitals the argument that names it.
         owners: the command that lists those.
@@ -43,6 +44,7 @@ class Kind:
 
     noun: str
     what: str
+    several: str
     prefix: str
     owner: str
     owners: str
@@ -127,7 +129,7 @@ def list_letters(kind: Kind, owner: str | None, *, every: bool, limit: int, outp
         return
     causes = Counter((one, _for_whom(letter), letter.stage, letter.rule, _told(fate)) for one, letter, fate in found)
     if not causes:
-        click.echo(f"no {kind.what}s")
+        click.echo(f"no {kind.several}")
         return
     print_table(
         ("letters", "of", "agreement", "stage", "rule", "fate"),
@@ -221,7 +223,7 @@ def redrive_letters(
             )
     done = "redriven" if wait else "to be redriven"
     again = f"`lintas {kind.noun} list {owner}`"
-    click.echo(f"{len(can_be_given):,} letters {done}; what fails again is in {again}", err=True)
+    click.echo(f"{len(can_be_given):,} letter(s) {done}; what fails again is in {again}", err=True)
 
 
 def discard_letters(
@@ -233,7 +235,7 @@ def discard_letters(
     settings = Settings()
     chosen = _to_handle(settings, kind, owner, letters, every=every, **options)
     discard(settings, chosen, author=author, reason=reason)
-    click.echo(f"{len(chosen):,} letters discarded")
+    click.echo(f"{len(chosen):,} letter(s) discarded")
 
 
 def _chosen(

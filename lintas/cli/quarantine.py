@@ -21,6 +21,7 @@ from lintas.cli.output import output_option
 QUARANTINE: Final = Kind(
     noun="quarantine",
     what="event in quarantine",
+    several="events in quarantine",
     prefix=names.QUARANTINE,
     owner="publishing agency",
     owners="lintas event-type list",

@@ -96,5 +96,5 @@ def test_events_of_a_schema_that_came_later_are_given_once(
     assert (counted["routed"], counted["duplicate"], counted["quarantined"]) == (EVENTS, 4, 1)
 
     gone = lintas(settings, "quarantine", "discard", "a", "--all", "--reason", "published again")
-    assert gone.stdout == "1 letters discarded\n"
+    assert gone.stdout == "1 letter(s) discarded\n"
     assert letters(settings) == []

@@ -125,7 +125,7 @@ def test_letters_are_listed_shown_masked_filtered_and_discarded(
     assert "7000" in lintas(settings, "dead", "show", "b.strict", "7000").stderr
 
     gone = lintas(settings, "dead", "discard", "b.strict", "--where", "data.n < 5", "--reason", "a test")
-    assert gone.stdout == "2 letters discarded\n"
+    assert gone.stdout == "2 letter(s) discarded\n"
     assert len(letters(settings)) == 8
     assert sorted(str(one["fate"]) for one in letters(settings, "--all")) == ["None"] * 8 + ["discard"] * 2
     assert "discard: a test" in lintas(settings, "dead", "list", "b.strict", "--all").stdout
