@@ -1,7 +1,7 @@
 """What a lane gives besides live events.
 
-In this order: what waits for agreements that were set aside, and before that the past of new ones; letters once more,
-of one consumer or out of quarantine; replays. Decides and commits nothing live. Reads by the way, while live events are
+In turn: what waits for agreements that were set aside, and before that the past of new ones; letters once more, of one
+consumer or out of quarantine; replays. Decides and commits nothing live. Reads by the way, while live events are
 carried; the lane asks for one chunk at a time between two live batches and commits it with its own producer:
 docs/decisions/0010 and 0012.
 """
@@ -35,7 +35,8 @@ log = logging.getLogger(__name__)
 
 AWAY_SECONDS: Final = 5.0
 CRASH_SECONDS: Final = 60.0
-WAIT_SECONDS: Final = 0.02  # live events wait no longer for something to be ready
+WAIT_SECONDS: Final = 0.02  # live events wait no longer for something to be ready, ...
+HAND_OVER_SECONDS: Final = 0.5  # ... but for the last events that wait, or new ones would come all the time
 BACKFILL: Final = "its past comes first: events published since {since}"
 
 
@@ -81,6 +82,9 @@ class CatchUp:
         self._read_beside: Mapping[Slot, SetAside] = {}  # who was set aside when the reading began
         self._read_for: Slot | None = None
         self._wait_anew: set[Slot] = set()  # slots for which live events have been found to wait since then
+        self._hands_over = False  # a slot has all that waited, but for what came while that was read
+        self._not_before = 0.0
+        self._turn = -1
         self._last_redriven: Slot | None = None
 
     def _new_backlog(self) -> Backlog:
@@ -93,7 +97,7 @@ class CatchUp:
         self._to_backfill = {
             slot: since for slot, since in plans.backfills(mine).items() if slot not in status.backfills
         }
-        self._mine = mine
+        self._mine = frozenset(mine)
         self._read_under = None  # what is being read is for another catalogue
         self._replaying.take_up(status.replayed, mine)
 
@@ -149,26 +153,34 @@ class CatchUp:
     async def _read_on(self, plans: Plans, at: dt.datetime) -> Ready | None:
         """What is ready, if it is soon."""
         if self._reading is None:
+            if time.monotonic() < self._not_before:
+                return None
             self._read_under, self._read_beside = plans, dict(self.aside)
             self._wait_anew.clear()
             self._reading = asyncio.create_task(self._read(plans, at))
-        await asyncio.wait([self._reading], timeout=WAIT_SECONDS)
+        await asyncio.wait([self._reading], timeout=HAND_OVER_SECONDS if self._hands_over else WAIT_SECONDS)
         if not self._reading.done():
             return None
-        reading, self._reading = self._reading, None
-        error = reading.exception()
+        reading, self._reading, self._hands_over = self._reading, None, False
+        error = TimeoutError() if reading.cancelled() else reading.exception()
         if isinstance(error, Exception):
             self._failed(error)
             return None
         return reading.result()
 
     async def _read(self, plans: Plans, at: dt.datetime) -> Ready | None:
+        """What is ready of what waits, of letters or of replays: in turn, since each may go on for hours."""
         self._read_for = None
-        return (
-            (await self._resumed(plans, at) if self.aside else None)
-            or await self._redrive(plans, at)
-            or await self._replaying.next(plans, at, self._can_be_given, self._backlog)
-        )
+        self._turn += 1
+        kinds = [self._resumed, self._redrive, self._replay]
+        first = self._turn % len(kinds)
+        for kind in kinds[first:] + kinds[:first]:
+            if ready := await kind(plans, at):
+                return ready
+        return None
+
+    async def _replay(self, plans: Plans, at: dt.datetime) -> Ready | None:
+        return await self._replaying.next(plans, at, self._can_be_given, self._backlog)
 
     def _can_be_given(self, slot: Slot) -> bool:
         """Whether a slot's turn may come; if so, the reading is for it."""
@@ -185,7 +197,9 @@ class CatchUp:
             seconds, why = CRASH_SECONDS, problem_of(error).message
         of = "" if self._read_for is None else " of %s in %s [%d]" % self._read_for  # noqa: UP031  a tuple
         log.warning("%s: what is behind%s cannot be given: %s; again in %d s", self._client_id, of, why, seconds)
-        if self._read_for is not None:
+        if self._read_for is None:
+            self._not_before = time.monotonic() + seconds
+        else:
             self._rests[self._read_for] = time.monotonic() + seconds
         self._background(self._backlog.stop())
         self._backlog = self._new_backlog()
@@ -209,6 +223,8 @@ class CatchUp:
     # What waits, and the past of what is new.
 
     async def _resumed(self, plans: Plans, at: dt.datetime) -> Ready | None:
+        if not self.aside:
+            return None
         able = {slot: why for slot, why in self._read_beside.items() if time.monotonic() >= self._rests.get(slot, 0)}
         slot = await self._backlog.resumed(able)
         if slot is None or not plans.in_force(slot, at):
@@ -222,7 +238,8 @@ class CatchUp:
         return Ready(slot, functools.partial(self._give_waiting, plans, slot, why, owed))
 
     async def _give_waiting(self, plans: Plans, slot: Slot, why: SetAside, owed: Owed, at: dt.datetime) -> Chunk | None:
-        if owed.all_of_it and slot not in self._wait_anew:
+        self._hands_over = owed.all_of_it and slot in self._wait_anew
+        if owed.all_of_it and not self._hands_over:
             status = [aside_record(slot, None), resume_record(slot, None)]
             committed = functools.partial(self._is_live, slot)
         elif owed.events:
@@ -284,7 +301,7 @@ class CatchUp:
     async def _redrive(self, plans: Plans, at: dt.datetime) -> Ready | None:
         redrives = self._duties.redrives()
         for slot in in_turn(redrives.slots(), self._last_redriven):
-            if not plans.in_force(slot, at) or not self._can_be_given(slot):
+            if not self._can_be_given(slot) or not plans.in_force(slot, at):
                 continue
             work = Work.QUARANTINE if slot[0] == EVERYBODY else Work.LETTERS
             for task, done in redrives.tasks(slot, self._redriven.get(slot, Done())):

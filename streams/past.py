@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Collection
 from typing import Final
 
-from streams.backlog import Backlog
+from streams.backlog import MOST_BYTES, Backlog
 from streams.decide import EventTypePlan
 from streams.duties import LaneDuties
 from streams.record_format import RawBatch
@@ -65,13 +65,14 @@ class PastEvents:
                     self.window.is_repeat(record.offset, record.timestamp_ms, plan.read(record).identity)
 
     async def take(self, most: int) -> tuple[list[InputRecord], int]:
-        """The next events, and the position behind them: ``until`` if that was all.
+        """The next events, not more than memory allows, and the position behind them: ``until`` if that was all.
 
         Raises:
             KafkaError, TimeoutError: the brokers cannot be asked.
         """
         taken: list[InputRecord] = []
-        while len(taken) < most and self._reached < self._until:
+        size = 0
+        while len(taken) < most and size < MOST_BYTES and self._reached < self._until:
             if not self._read:
                 if self._position >= self._until:
                     self._reached = self._until
@@ -84,6 +85,9 @@ class PastEvents:
                 self._reached = min(record.offset + 1, self._until)
                 if record.offset < self._until and record.offset not in self._quarantined:
                     taken.append(record)
+                    size += len(record.value or b"")
+                    if size >= MOST_BYTES:
+                        break
             if not raw.left:
                 self._reached = max(self._reached, min(raw.next_offset, self._until))
                 self._read.popleft()

@@ -73,8 +73,8 @@ class Replaying:
             if (
                 replay is None
                 or now < self._not_before.get(slot, 0)
-                or not plans.in_force(slot, at)
                 or not can_be_given(slot)
+                or not plans.in_force(slot, at)
             ):
                 continue
             self._in_a_row = self._in_a_row + 1 if slot == self._last else 0
@@ -87,7 +87,10 @@ class Replaying:
         return None
 
     async def _end(self, plans: Plans, slot: Slot, reached: Replayed, at: dt.datetime) -> Chunk:
-        committed = functools.partial(self._reached.__setitem__, slot, reached)
+        def committed() -> None:
+            self._reached[slot] = reached
+            self._events.pop((slot, reached.number), None)
+
         return Chunk(slot, Batch(plans, {}, {}, at=at), [replayed_record(slot, reached)], committed)
 
     async def _give(self, plans: Plans, slot: Slot, replay: Replay, reached: Replayed, backlog: Backlog) -> Ready:
@@ -158,7 +161,8 @@ def _why_ended(replays: Replays, replay: Replay, plans: Plans, slot: Slot) -> st
     if replay.number in replays.cancelled:
         return CANCELLED
     terms = replay.request.terms.get(slot[0])
-    if terms is not None and terms.basis != basis_of(plans.snapshot, slot[0]):
+    consumer = plans.snapshot.agreements[slot[0]].contract.consumer
+    if consumer != replay.request.system or (terms and terms.basis != basis_of(plans.snapshot, slot[0])):
         return CHANGED
     return ""
 
