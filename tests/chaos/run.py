@@ -34,7 +34,7 @@ def report(terms: Terms, outcome: Outcome) -> Iterator[str]:
     for what in ("published", "routed", "duplicate", "quarantined", "deliveries", "dead", "filtered", "suspended"):
         yield f"  {what:<30}{outcome.counted[what]:>12,}"
     yield f"  {'waiting, for a time':<30}{outcome.counted['waiting']:>12,}"
-    yield f"  {'given at last':<30}{outcome.counted['caught_up']:>12,}"
+    yield f"  {'given at last':<30}{outcome.counted['resumed']:>12,}"
     yield f"  {'past of who came late':<30}{outcome.counted['backfilled']:>12,}"
     yield f"  {'replayed':<30}{outcome.counted['replayed']:>12,}"
     yield f"  {'audit records':<30}{outcome.counted['audit records']:>12,}"
