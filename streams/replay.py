@@ -4,7 +4,7 @@ import dataclasses
 import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING
 
@@ -18,6 +18,7 @@ from schemas.compose import derived_schema
 from schemas.conditions import Condition, ConditionError
 from schemas.conjunction import conjunction
 from schemas.model import Agreement, Standing
+from schemas.provision import NOT_REGISTERED
 from schemas.pseudonyms import PseudonymKeys
 from schemas.publication import read_current, read_log
 from schemas.registry import Registry
@@ -33,7 +34,6 @@ from streams.status import now, status_now
 from streams.topics import records_between
 from streams.window import DuplicateWindow
 
-NOT_REGISTERED: Final = -1
 State = Mapping[Slot, Replayed | None]  # None: not begun
 Progress = Callable[[int, int], None]  # events read, of about how many
 

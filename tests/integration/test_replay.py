@@ -173,6 +173,8 @@ def test_a_replay_as_of_then_gives_no_more_than_either_agreement(
     put_in_force(settings, catalogue(tmp_path / "brief", consumers={"all": BRIEF}), wait_seconds=60)
     brief = moment()
 
+    tried = rows(lintas(settings, "replay", "b.all", "--from", begin, "--as-of", then, "--dry-run", "-o", "json"))
+    assert {row["outcome"]: row["events"] for row in tried} == {"delivered": 50, "filtered": 50}
     done = rows(lintas(settings, "replay", "b.all", "--from", begin, "--as-of", then, "-o", "json"))[0]
     assert (done["delivered"], done["filtered"]) == (50, 50)
     put_in_force(settings, catalogue(tmp_path / "full", consumers={"all": FULL}), wait_seconds=60)
