@@ -170,11 +170,11 @@ class CatchUp:
 
     async def _read(self, plans: Plans, at: dt.datetime) -> Ready | None:
         """What is ready of what waits, of letters or of replays: in turn, since each may go on for hours."""
-        self._read_for = None
         self._turn += 1
         kinds = [self._resumed, self._redrive, self._replay]
         first = self._turn % len(kinds)
         for kind in kinds[first:] + kinds[:first]:
+            self._read_for = None
             if ready := await kind(plans, at):
                 return ready
         return None
