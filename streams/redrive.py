@@ -24,9 +24,9 @@ from streams.crashes import problem_of
 from streams.decide import AgreementPlan, Dead, Event, EventTypePlan, Filtered, Plans, reason_of
 from streams.letters import Letter
 from streams.records import InputRecord
-from streams.redrive_log import DISCARD, REDRIVE, Fate, Redrives, now, requests
+from streams.redrive_log import DISCARD, REDRIVE, Fate, Redrives, requests
 from streams.slots import EVERYBODY, Done
-from streams.status import status_now
+from streams.status import now, status_now
 from streams.topics import records_between, records_from
 from streams.window import identity
 
@@ -164,7 +164,7 @@ def attempt(settings: Settings, snapshot: Snapshot, letters: Sequence[Letter]) -
 
 
 def _to_one(plans: Plans, event_type: EventTypePlan, letter: Letter) -> Attempt:
-    at = dt.datetime.now(dt.UTC)
+    at = now()
     agreement = next((one for one in event_type.agreements if one.agreement.agreement == letter.agreement), None)
     if agreement is None:
         return Attempt(letter, f"{STAYS}: the agreement is not in the catalogue", {})
@@ -173,16 +173,16 @@ def _to_one(plans: Plans, event_type: EventTypePlan, letter: Letter) -> Attempt:
     try:
         event = event_type.read(letter.event)
     except MalformedEvent as error:
-        outcome = f"dead: event: {', '.join(problem.rule for problem in error.problems)}"
+        outcome = f"{DEAD}event: {', '.join(problem.rule for problem in error.problems)}"
     except Exception as error:  # noqa: BLE001  as lanes take it
-        outcome = f"dead: crash: {problem_of(error).message}"
+        outcome = f"{DEAD}crash: {problem_of(error).message}"
     else:
         outcome = outcome_of(agreement, event)
     return Attempt(letter, "", {letter.agreement: outcome})
 
 
 def _to_everybody(event_type: EventTypePlan, letter: Letter) -> Attempt:
-    at = dt.datetime.now(dt.UTC)
+    at = now()
     try:
         event = event_type.read(letter.event)
     except MalformedEvent as error:
@@ -202,9 +202,9 @@ def outcome_of(agreement: AgreementPlan, event: Event) -> str:
     try:
         decision = agreement.decide(event)
     except Exception as error:  # noqa: BLE001  as lanes take it
-        return f"dead: crash: {problem_of(error).message}"
+        return f"{DEAD}crash: {problem_of(error).message}"
     if isinstance(decision, Dead):
-        return f"dead: {decision.reason}"
+        return f"{DEAD}{decision.reason}"
     return "filtered" if isinstance(decision, Filtered) else GIVEN
 
 
@@ -221,12 +221,12 @@ def _given_otherwise(settings: Settings, letters: Sequence[Letter]) -> dict[int,
     found: dict[int, str] = {}
     first: dict[tuple[Partition, bytes], Letter] = {}  # who has an event: what was redriven, then the first
     open_places = set()
-    by_word = sorted(letters_on(settings, topic, Choice()), key=lambda one: (not is_redriven(asked, one), one.offset))
+    by_word = sorted(letters_on(settings, topic, Choice()), key=lambda one: (not _is_redriven(asked, one), one.offset))
     for letter in by_word:
-        if not is_redriven(asked, letter):
+        if not _is_redriven(asked, letter):
             open_places.add((letter.slot[1:], letter.event.offset))
         known = _identity(letter.event)
-        if known is None or not (letter.offset in events or is_redriven(asked, letter)):
+        if known is None or not (letter.offset in events or _is_redriven(asked, letter)):
             continue
         has = first.setdefault((letter.slot[1:], known), letter)
         if has is not letter and has.event.offset != letter.event.offset:
@@ -248,7 +248,7 @@ def _given_otherwise(settings: Settings, letters: Sequence[Letter]) -> dict[int,
     return found
 
 
-def is_redriven(asked: Redrives, letter: Letter) -> bool:
+def _is_redriven(asked: Redrives, letter: Letter) -> bool:
     """Whether somebody asked for a letter to be given again."""
     fate = asked.fate(letter.topic, letter.offset)
     return fate is not None and fate.kind == REDRIVE
@@ -269,7 +269,7 @@ def redrive(settings: Settings, letters: Sequence[Letter], *, author: str) -> No
     Raises:
         BusUnavailable: Kafka does not answer. Asking again is harmless.
     """
-    append(settings, names.REDRIVES, *requests(letters, Fate(REDRIVE, author, now(), "")))
+    append(settings, names.REDRIVES, *requests(letters, Fate(REDRIVE, author, now().isoformat(), "")))
 
 
 def discard(settings: Settings, letters: Sequence[Letter], *, author: str, reason: str) -> None:
@@ -278,7 +278,7 @@ def discard(settings: Settings, letters: Sequence[Letter], *, author: str, reaso
     Raises:
         BusUnavailable: Kafka does not answer. Asking again is harmless.
     """
-    append(settings, names.REDRIVES, *requests(letters, Fate(DISCARD, author, now(), reason)))
+    append(settings, names.REDRIVES, *requests(letters, Fate(DISCARD, author, now().isoformat(), reason)))
 
 
 def wait_until_redriven(
@@ -298,7 +298,7 @@ def wait_until_redriven(
     contracts = {name: one.contract for name, one in snapshot.agreements.items()}
     deadline = time.monotonic() + seconds
     while True:
-        status, at = status_now(settings), dt.datetime.now(dt.UTC)
+        status, at = status_now(settings), now()
         left = sum(
             len(task.letters) - done
             for slot in asked.slots()

@@ -5,7 +5,6 @@ it, so a request that is repeated, or two at once, change nothing. A letter that
 """
 
 import dataclasses
-import datetime as dt
 import json
 import logging
 from collections import defaultdict
@@ -37,7 +36,7 @@ class Task:
     """What one request leaves to do for one slot."""
 
     number: int  # the request's offset in the log
-    topic: str  # of the dead letters
+    topic: str  # of the letters
     letters: Sequence[int]  # their offsets, in the order in which their events were published
 
 
@@ -104,11 +103,6 @@ def requests(letters: Iterable[Letter], fate: Fate) -> Iterator[tuple[bytes, byt
             "letters": [[_text(slot), of] for slot, of in by_slot.items()],
         }
         yield topic.encode(), json.dumps(body).encode()
-
-
-def now() -> str:
-    """The present moment as requests carry it."""
-    return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
 
 
 def _text(slot: Slot) -> str:

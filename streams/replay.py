@@ -279,11 +279,11 @@ def cancel(settings: Settings, system: str, author: str) -> list[Replay]:
     Raises:
         BusUnavailable: Kafka does not answer. Asking again is harmless.
     """
-    replays = replays_of(settings)
+    replays, reached = replays_of(settings), status_now(settings).replayed
     open_ones = [
         one
         for one in replays.all.values()
-        if one.request.system == system and not has_ended(replays, one, state(settings, replays, one))
+        if one.request.system == system and not has_ended(replays, one, replays.state(one, reached))
     ]
     append(settings, names.REPLAYS, *(cancel_record(one, author, now().isoformat()) for one in open_ones))
     return open_ones
