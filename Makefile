@@ -54,7 +54,7 @@ docs: $(READY) ## write the generated pages of docs/reference anew
 	@$(BIN)/python docs/generate.py
 
 lock: $(READY) ## resolve the dependencies anew: names, versions and hashes, no host
-	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --extra dev --no-emit-index-url \
+	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --extra dev --extra otel --no-emit-index-url \
 		--no-emit-find-links --no-emit-trusted-host --no-header --output-file requirements.lock pyproject.toml
 	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
 		--no-emit-find-links --no-emit-trusted-host --no-header --output-file bench/requirements.lock bench/requirements.in
