@@ -42,8 +42,8 @@ def bookkeeper(*, since: dt.datetime | None, every: float, listen: tuple[str, in
     """
     from prometheus_client import CollectorRegistry, start_http_server
 
-    from streams.book_metrics import BookMetrics
-    from streams.bookkeeper import Bookkeeper
+    from monitoring.book_metrics import BookMetrics
+    from monitoring.bookkeeper import Bookkeeper
 
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -12,9 +12,9 @@ from test_books import AGREEMENTS, EVENT_TYPE, FIRST, INBOX, TOPIC, World, doubl
 
 from lintas.errors import BusUnavailable
 from lintas.settings import Settings
-from streams import bookkeeper
-from streams.book_metrics import BookMetrics
-from streams.bookkeeper import Bookkeeper
+from monitoring import bookkeeper
+from monitoring.book_metrics import BookMetrics
+from monitoring.bookkeeper import Bookkeeper
 from streams.books import Books
 
 __all__ = ["world"]  # a fixture

@@ -12,7 +12,7 @@ import pytest
 
 from lintas import errors
 from lintas.cli.main import main as root
-from streams.book_metrics import BookMetrics
+from monitoring.book_metrics import BookMetrics
 from streams.books import KINDS, Books
 
 REPOSITORY = Path(__file__).parents[2]

@@ -9,10 +9,10 @@ from typing import NoReturn
 
 from lintas.errors import BusUnavailable
 from lintas.settings import Settings
+from monitoring.book_metrics import BookMetrics
 from schemas.catalogue_log import Pointer
 from schemas.snapshot import Snapshot
 from streams.balance import Reading
-from streams.book_metrics import BookMetrics
 from streams.books import Difference
 from streams.decisions import Place
 
