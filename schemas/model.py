@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from lintas import names
+from schemas.paths import covers
 from schemas.release_rules import parse_rule
 from schemas.rules import ReleaseRule
 
@@ -110,6 +111,10 @@ class EventType(Strict):
     before: FieldPath | None = Field(None, description="for corrections: the record that holds the values before")
     partitions: PositiveInt = Field(4, description="fixed when the topic is created")
     retention_days: PositiveInt = 30
+
+    def is_personal(self, path: str) -> bool:
+        """Whether a field is about a natural person."""
+        return any(covers(personal, path) for personal in self.personal_fields)
 
 
 class Validity(Strict):

@@ -29,6 +29,12 @@ def find(schema: Any, path: str) -> Field | None:
     return next((field for field in fields(schema) if field.path == path), None)
 
 
+def leaves(schema: Any) -> list[Field]:
+    """The fields of a schema without fields below them: those that a release decides over."""
+    every = list(fields(schema))
+    return [field for field in every if not any(o is not field and covers(field.path, o.path) for o in every)]
+
+
 def covers(ancestor: str, path: str) -> bool:
     """Whether ``path`` is ``ancestor`` or lies below it."""
     return path == ancestor or path.startswith((f"{ancestor}.", f"{ancestor}[]", f"{ancestor}{{}}"))

@@ -10,8 +10,6 @@ from lintas.cli.agreement_cases import CaseRunner
 from lintas.cli.author import author_option
 from lintas.cli.catalogue import EXAMPLE_DEPLOYMENT, folder_argument
 from lintas.cli.catalogue_folder import (
-    is_personal,
-    leaves,
     read_folder,
     refuse,
     require_name,
@@ -23,7 +21,7 @@ from lintas.settings import Settings
 from schemas.cases import load_cases
 from schemas.envelope_release import rule_for
 from schemas.model import ENVELOPE_ATTRIBUTES, Agreement, EventType, as_json
-from schemas.paths import type_text
+from schemas.paths import leaves, type_text
 from schemas.released import deciding_rule
 from schemas.rules import ReleaseRule
 
@@ -72,7 +70,7 @@ def show(*, agreement_id: str, directory: Path, output: str) -> None:
         {
             "field": field.path,
             "type": type_text(field.type),
-            "personal": is_personal(event_type, field.path),
+            "personal": event_type.is_personal(field.path),
             "released": _written(deciding_rule(field.path, contract.release)),
         }
         for field in leaves(catalogue.schemas[contract.event_type])

@@ -8,8 +8,7 @@ from pathlib import Path
 from lintas.errors import InvalidCatalogue, UnknownName
 from schemas.compose import compose, numbering
 from schemas.load import Catalogue, CatalogueProblem, load
-from schemas.model import JAKARTA, Agreement, EventType
-from schemas.paths import Field, covers, fields
+from schemas.model import JAKARTA, Agreement
 from schemas.snapshot import Snapshot
 from schemas.validate import validate
 
@@ -46,17 +45,6 @@ def require_name(kind: str, name: str, known: Collection[str], verb: str) -> Non
         close = difflib.get_close_matches(name, known, n=1)
         meant = f"Did you mean {close[0]}? " if close else ""
         raise UnknownName(kind=kind, name=name, suggestion=f"{meant}`{verb}` lists them.")
-
-
-def leaves(schema: object) -> list[Field]:
-    """The fields of a schema without fields below them: those that a release decides over."""
-    every = list(fields(schema))
-    return [field for field in every if not any(o is not field and covers(field.path, o.path) for o in every)]
-
-
-def is_personal(event_type: EventType, path: str) -> bool:
-    """Whether a field is about a natural person."""
-    return any(covers(personal, path) for personal in event_type.personal_fields)
 
 
 def standing_today(agreement: Agreement) -> str:

@@ -7,15 +7,13 @@ import click
 
 from lintas.cli.catalogue import folder_argument
 from lintas.cli.catalogue_folder import (
-    is_personal,
-    leaves,
     read_folder,
     require_name,
     standing_today,
 )
 from lintas.cli.output import output_option, print_json, print_table
 from schemas.model import as_json
-from schemas.paths import type_text
+from schemas.paths import leaves, type_text
 
 
 @click.group("event-type")
@@ -60,7 +58,7 @@ def show(*, name: str, directory: Path, output: str) -> None:
             "field": field.path,
             "type": type_text(field.type),
             "optional": field.nullable,
-            "personal": is_personal(contract, field.path),
+            "personal": contract.is_personal(field.path),
             "meaning": field.doc,
         }
         for field in leaves(catalogue.schemas[name])

@@ -159,11 +159,11 @@ def list_letters(kind: Kind, owner: str | None, *, every: bool, limit: int, outp
 
 def show_letter(kind: Kind, owner: str, number: int, *, output: str) -> None:
     """Print one letter with its event, masked."""
-    from lintas.cli.masked import masked
+    from streams.masked import EventViewer
 
     settings = Settings()
     ((found, fate),) = _named(settings, kind, owner, (number,))
-    event = masked(settings, _snapshot(settings), found.event)
+    event = EventViewer(settings, _snapshot(settings))(found.event)
     told = {**_as_json(found), "problems": found.problems, **_fate(fate), "event": event}
     if output == "json":
         print_json(told)
