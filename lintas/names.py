@@ -20,6 +20,7 @@ LANES_STATUS = "lintas.lanes.status"  # compacted: what each lane runs, which ag
 LANES_WAITING = "lintas.lanes.waiting"  # which events wait for agreements that are set aside
 REDRIVES = "lintas.redrives"  # append-only: which dead letters are to be given again, or are discarded
 REPLAYS = "lintas.replays"  # append-only: which events of the past are to be given to one consumer once more
+ACTS = "lintas.acts"  # append-only: what people did on the bus, begun before it and ended after it
 
 LANES_OFFSETS_GROUP = "lintas.lanes.offsets"  # no members: positions in events.*, committed by the lanes' transactions
 

@@ -87,6 +87,7 @@ def system_topics(settings: Settings) -> list[Topic]:
         Topic(names.LANES_STATUS, 1, compact),
         Topic(names.REDRIVES, 1, {**common, "retention.ms": FOR_EVER}),
         Topic(names.REPLAYS, 1, {**common, "retention.ms": FOR_EVER}),
+        Topic(names.ACTS, 1, {**common, "retention.ms": FOR_EVER}),
         Topic(names.LANES_WAITING, WAITING_PARTITIONS, {**common, "retention.ms": str(DEAD_RETENTION_DAYS * DAY_MS)}),
     ]
 

@@ -3,11 +3,14 @@
 import dataclasses
 import datetime as dt
 import json
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from lintas import names
 from streams.records import InputRecord
 from streams.slots import EVERYBODY, Slot
+
+DEAD_STAGES: Final = ("when", "require", "release", "delivery", "event", "crash")
+QUARANTINE_STAGES: Final = ("envelope", "framing", "schema", "crash")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

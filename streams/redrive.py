@@ -3,6 +3,7 @@
 import dataclasses
 import datetime as dt
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -12,7 +13,6 @@ from lintas import names
 from lintas.errors import NotRedriven
 from lintas.settings import Settings
 from schemas.cluster import Cluster, Partition
-from schemas.conditions import Condition, ConditionFailed
 from schemas.model import Agreement, Standing
 from schemas.pseudonyms import PseudonymKeys
 from schemas.snapshot import Snapshot
@@ -66,6 +66,7 @@ class Choice:
     stage: str | None = None
     since: dt.datetime | None = None  # by when the bus decided
     until: dt.datetime | None = None
+    rule: str | None = None  # one of those that were broken
 
     def __call__(self, letter: Letter) -> bool:
         """Whether a letter is meant."""
@@ -74,6 +75,7 @@ class Choice:
             and self.agreement in (None, letter.agreement)
             and self.topic in (None, letter.event.topic)
             and self.stage in (None, letter.stage)
+            and (self.rule is None or self.rule in letter.rule.split(", "))
             and (self.since is None or letter.at >= self.since)
             and (self.until is None or letter.at < self.until)
         )
@@ -109,36 +111,6 @@ def fates(settings: Settings) -> Redrives:
         assert offset is not None, "a record has a place"
         redrives.add(offset, key or b"", message.value())
     return redrives
-
-
-def where(settings: Settings, snapshot: Snapshot, expression: str, letters: Iterable[Letter]) -> Iterator[Letter]:
-    """The letters whose event meets a CEL expression over ``event`` and ``data``; one that cannot be read meets none.
-
-    Raises:
-        ConditionError: the expression does not fit the event type of a letter.
-    """
-    keys = _keys(settings)
-    readers: dict[str, tuple[EventTypePlan, Condition]] = {}
-    by_topic = {published.topic: published for published in snapshot.event_types.values()}
-    for letter in letters:
-        topic = letter.event.topic
-        if topic not in by_topic:
-            continue
-        if topic not in readers:
-            published = by_topic[topic]
-            readers[topic] = (
-                EventTypePlan(snapshot, published, keys),
-                Condition(expression, published.current.schema),
-            )
-        plan, condition = readers[topic]
-        try:
-            event = plan.read(letter.event)
-            if condition(event.envelope.attributes, event.data):
-                yield letter
-        except (MalformedEvent, ConditionFailed):
-            continue
-        except Exception as error:  # noqa: BLE001  an event that crashes the code meets no condition
-            problem_of(error)
 
 
 def attempt(settings: Settings, snapshot: Snapshot, letters: Sequence[Letter]) -> list[Attempt]:
@@ -195,6 +167,16 @@ def _to_everybody(event_type: EventTypePlan, letter: Letter) -> Attempt:
         if plan.agreement.standing(at) is Standing.IN_FORCE
     }
     return Attempt(letter, "" if outcomes else "routed: to nobody, as no agreement is in force", outcomes)
+
+
+def outcomes_of(attempts: Iterable[Attempt]) -> Counter[tuple[str, str]]:
+    """How many letters would end how, by agreement (``EVERYBODY`` where it concerns the event itself) and outcome."""
+    counted: Counter[tuple[str, str]] = Counter()
+    for one in attempts:
+        if one.whole:
+            counted[one.letter.agreement, one.whole] += 1
+        counted.update(one.outcomes.items())
+    return counted
 
 
 def outcome_of(agreement: AgreementPlan, event: Event) -> str:
@@ -295,24 +277,31 @@ def wait_until_redriven(
         BusUnavailable: Kafka does not answer.
     """
     asked = fates(settings)
-    contracts = {name: one.contract for name, one in snapshot.agreements.items()}
     deadline = time.monotonic() + seconds
-    while True:
-        status, at = status_now(settings), now()
-        left = sum(
-            len(task.letters) - done
-            for slot in asked.slots()
-            for task, done in asked.tasks(slot, status.redriven.get(slot, Done()))
-            if task.topic == topic
-            and slot not in status.aside
-            and (slot[0] == EVERYBODY or _is_in_force(contracts.get(slot[0]), at))
-        )
-        if not left:
-            return
+    while left := left_to_give(settings, snapshot, topic, asked):
         progress(left)
         if time.monotonic() > deadline:
             raise NotRedriven(seconds=f"{seconds:g}", letters=f"{left:,}")
         time.sleep(POLL_SECONDS)
+
+
+def left_to_give(settings: Settings, snapshot: Snapshot, topic: str, asked: Redrives | None = None) -> int:
+    """How many letters of a topic were asked for (up to ``asked``) and are not given yet, and do not wait.
+
+    Raises:
+        BusUnavailable: Kafka does not answer.
+    """
+    asked = fates(settings) if asked is None else asked
+    contracts = {name: one.contract for name, one in snapshot.agreements.items()}
+    status, at = status_now(settings), now()
+    return sum(
+        len(task.letters) - done
+        for slot in asked.slots()
+        for task, done in asked.tasks(slot, status.redriven.get(slot, Done()))
+        if task.topic == topic
+        and slot not in status.aside
+        and (slot[0] == EVERYBODY or _is_in_force(contracts.get(slot[0]), at))
+    )
 
 
 def _is_in_force(agreement: Agreement | None, at: dt.datetime) -> bool:

@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 
 from lintas.cli.agreement_cases import CaseRunner
-from lintas.cli.author import author_option
+from lintas.cli.author import as_actor, author_option
 from lintas.cli.catalogue import EXAMPLE_DEPLOYMENT, folder_argument
 from lintas.cli.catalogue_folder import (
     read_folder,
@@ -139,20 +139,27 @@ def resume(*, agreement_id: str, wait: bool, timeout: float, author: str, output
     Interrupted, or called twice, the lanes go on with it all the same. Other consumers are not touched.
     """
     from schemas.publication import read_current
+    from streams.acts import recorded
+    from streams.acts_log import RESUME
     from streams.resume import resume as give
 
-    current = read_current(Settings())
+    settings = Settings()
+    current = read_current(settings)
     if current is None:
         raise NoCatalogue
     require_name("agreement", agreement_id, current[1].agreements, "lintas agreement list")
-    with Console(stderr=True).status(f"resuming {agreement_id}") as status:
+    with (
+        Console(stderr=True).status(f"resuming {agreement_id}") as status,
+        recorded(settings, as_actor(author), RESUME, agreement_id) as under,
+    ):
         resumed = give(
-            Settings(),
+            settings,
             agreement_id,
             author=author,
             wait_seconds=timeout if wait else None,
             progress=lambda left: status.update(f"resuming {agreement_id}: {len(left)} input partition(s) to go"),
         )
+        under.detail = f"{len(resumed)} input partition(s)"
     if output == "json":
         print_json(
             [

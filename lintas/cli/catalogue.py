@@ -12,7 +12,7 @@ from rich.console import Console
 
 import schemas
 from lintas import names
-from lintas.cli.author import author_option
+from lintas.cli.author import as_actor, author_option
 from lintas.cli.output import output_option, print_json, print_table
 from lintas.errors import BusUnavailable, InvalidCatalogue
 from lintas.settings import Settings
@@ -161,19 +161,25 @@ def apply(*, directory: Path, prune: bool, wait: bool, timeout: float, author: s
     that nobody has read. Passwords of new users are written to the folder of secrets.
     """
     from schemas.provision import apply as bring_about
+    from schemas.provision import ensure_bus
+    from streams.acts import recorded
+    from streams.acts_log import APPLY
 
     settings = Settings()
     console = Console(stderr=True)
     with console.status("reading the catalogue") as status:
         read = _checked(settings, directory)
-        applied = bring_about(
-            settings,
-            read,
-            author=author,
-            prune=prune,
-            wait_seconds=timeout if wait else None,
-            progress=status.update,
-        )
+        ensure_bus(settings)  # the log of acts is the first that is needed
+        with recorded(settings, as_actor(author), APPLY, "catalogue, with --prune" if prune else "catalogue") as under:
+            applied = bring_about(
+                settings,
+                read,
+                author=author,
+                prune=prune,
+                wait_seconds=timeout if wait else None,
+                progress=status.update,
+            )
+            under.detail = f"catalogue {applied.digest[:12]}, {len(applied.changes)} change(s)"
     if output == "json":
         print_json(applied)
         return

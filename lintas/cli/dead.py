@@ -17,6 +17,7 @@ from lintas.cli.letters import (
     show_letter,
 )
 from lintas.cli.output import output_option
+from streams.letters import DEAD_STAGES
 
 DEAD: Final = Kind(
     noun="dead",
@@ -25,7 +26,7 @@ DEAD: Final = Kind(
     prefix=names.DEAD,
     owner="consumer system",
     owners="lintas agreement list",
-    stages=("when", "require", "release", "delivery", "event", "crash"),
+    stages=DEAD_STAGES,
 )
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import click
 from rich.console import Console
 
-from lintas.cli.author import author_option
+from lintas.cli.author import as_actor, author_option
 from lintas.cli.output import output_option, print_json, print_table
 from lintas.errors import NoCatalogue
 from lintas.settings import Settings
@@ -93,10 +93,15 @@ def resize(*, number: int, wait: bool, timeout: float, author: str, output: str)
     goes on where it was left; if nobody calls it, workers finish within LINTAS_UNFINISHED_RESIZE_SECONDS or twice
     that.
     """
+    from streams.acts import recorded
+    from streams.acts_log import RESIZE
     from streams.resize import resize as change
 
     settings = Settings()
-    with Console(stderr=True).status("looking at the lanes") as status:
+    with (
+        Console(stderr=True).status("looking at the lanes") as status,
+        recorded(settings, as_actor(author), RESIZE, "lanes") as under,
+    ):
         done = change(
             settings,
             number,
@@ -104,6 +109,7 @@ def resize(*, number: int, wait: bool, timeout: float, author: str, output: str)
             wait_seconds=timeout if wait else None,
             progress=status.update,
         )
+        under.detail = f"{done.plan.lanes} lanes, generation {done.plan.generation}"
     if output == "json":
         print_json(dataclasses.asdict(done))
         return

@@ -9,23 +9,22 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 from rich.console import Console
 
-from lintas.cli.author import author_option
+from lintas.cli.author import as_actor, author_option
 from lintas.cli.catalogue_folder import require_name
 from lintas.cli.moment import Moment
 from lintas.cli.output import output_option, print_json, print_table
-from lintas.errors import NoCatalogue, UnknownName
+from lintas.errors import NoCatalogue
 from lintas.settings import Settings
 
 if TYPE_CHECKING:
     from schemas.snapshot import Snapshot
+    from streams.letter_search import WithFate
     from streams.letters import Letter
-    from streams.redrive import Attempt, Choice
     from streams.redrive_log import Fate
 
 F = TypeVar("F", bound=Callable[..., Any])
 FOR_EVERYBODY: Final = "everybody"
 _SHOWN: Final = 20
-_FILTERS: Final = ("agreement", "event_type", "stage", "since", "until", "where")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -159,10 +158,11 @@ def list_letters(kind: Kind, owner: str | None, *, every: bool, limit: int, outp
 
 def show_letter(kind: Kind, owner: str, number: int, *, output: str) -> None:
     """Print one letter with its event, masked."""
+    from streams.letter_search import letters_by_number
     from streams.masked import EventViewer
 
     settings = Settings()
-    ((found, fate),) = _named(settings, kind, owner, (number,))
+    ((found, fate),) = letters_by_number(settings, kind.topic(owner), (number,))
     event = EventViewer(settings, _snapshot(settings))(found.event)
     told = {**_as_json(found), "problems": found.problems, **_fate(fate), "event": event}
     if output == "json":
@@ -197,21 +197,20 @@ def redrive_letters(
     **options: Any,
 ) -> None:
     """Print what would become of letters, and ask for it."""
-    from streams.redrive import attempt, redrive, wait_until_redriven
+    from streams import acting
+    from streams.redrive import attempt, outcomes_of, wait_until_redriven
 
     settings = Settings()
     snapshot = _snapshot(settings)
     attempts = attempt(settings, snapshot, _to_handle(settings, kind, owner, letters, every=every, **options))
-    rows = _outcomes(attempts)
+    rows = [(whom or FOR_EVERYBODY, outcome, count) for (whom, outcome), count in sorted(outcomes_of(attempts).items())]
     if output == "table":
         print_table(("agreement", "outcome now", "letters"), rows)
     else:
         print_json([dict(zip(("agreement", "outcome", "letters"), row, strict=True)) for row in rows])
     if dry_run:
         return
-    can_be_given = [one.letter for one in attempts if not one.stays]
-    if can_be_given:
-        redrive(settings, can_be_given, author=author)
+    given = acting.redrive(settings, attempts, as_actor(author))
     if wait:  # also for what an earlier call asked for
         with Console(stderr=True).status("redriving") as status:
             wait_until_redriven(
@@ -223,19 +222,19 @@ def redrive_letters(
             )
     done = "redriven" if wait else "to be redriven"
     again = f"`lintas {kind.noun} list {owner}`"
-    click.echo(f"{len(can_be_given):,} letter(s) {done}; what fails again is in {again}", err=True)
+    click.echo(f"{given:,} letter(s) {done}; what fails again is in {again}", err=True)
 
 
 def discard_letters(
     kind: Kind, owner: str, letters: Sequence[int], *, every: bool, reason: str, author: str, **options: Any
 ) -> None:
     """Note that letters are never to be given."""
-    from streams.redrive import discard
+    from streams.acting import discard
 
     settings = Settings()
     chosen = _to_handle(settings, kind, owner, letters, every=every, **options)
-    discard(settings, chosen, author=author, reason=reason)
-    click.echo(f"{len(chosen):,} letter(s) discarded")
+    discarded = discard(settings, chosen, as_actor(author), reason=reason)
+    click.echo(f"{discarded:,} letter(s) discarded")
 
 
 def _chosen(
@@ -246,73 +245,35 @@ def _chosen(
     every: bool,
     letters: Sequence[int] = (),
     where: str | None,
+    event_type: str | None,
     **options: Any,
-) -> list[tuple["Letter", "Fate | None"]]:
+) -> list["WithFate"]:
     """Letters with what was decided about them; only those about which nothing was, unless ``every``."""
     from schemas.conditions import ConditionError
-    from streams.redrive import fates, letters_on
-    from streams.redrive import where as meeting
-
-    redrives = fates(settings)
-    found: Any = letters_on(settings, kind.topic(owner), _choice(settings, letters, **options))
-    if where is not None:
-        try:
-            found = list(meeting(settings, _snapshot(settings), where, found))
-        except ConditionError as error:
-            raise click.UsageError(f"--where: {error} (--type chooses one event type)") from error
-    with_fates = ((letter, redrives.fate(letter.topic, letter.offset)) for letter in found)
-    return [(letter, fate) for letter, fate in with_fates if every or fate is None]
-
-
-def _choice(
-    settings: Settings,
-    letters: Sequence[int],
-    *,
-    agreement: str | None = None,
-    event_type: str | None,
-    stage: str | None,
-    since: dt.datetime | None,
-    until: dt.datetime | None,
-) -> "Choice":
+    from streams.letter_search import Search, event_topic, search
     from streams.redrive import Choice
 
-    topic = None
-    if event_type is not None:
-        published = _snapshot(settings).event_types.get(event_type)
-        if published is None:
-            raise UnknownName(kind="event type", name=event_type, suggestion="`lintas event-type list` lists them.")
-        topic = published.topic
-    return Choice(frozenset(letters) if letters else None, agreement, topic, stage, since, until)
-
-
-def _named(settings: Settings, kind: Kind, owner: str, letters: Sequence[int]) -> list[tuple["Letter", "Fate | None"]]:
-    """Letters by their numbers.
-
-    Raises:
-        UnknownName: one of them is not there.
-    """
-    found = _chosen(settings, kind, owner, every=True, letters=letters, **dict.fromkeys(_FILTERS))
-    missing = set(letters) - {letter.offset for letter, _ in found}
-    if missing:
-        raise UnknownName(
-            kind=f"{kind.what} of {owner}",
-            name=", ".join(map(str, sorted(missing))),
-            suggestion=f"`lintas {kind.noun} list {owner} --all` lists them.",
-        )
-    return found
+    snapshot = None if where is None and event_type is None else _snapshot(settings)
+    topic = None if snapshot is None or event_type is None else event_topic(snapshot, event_type)
+    choice = Choice(offsets=frozenset(letters) if letters else None, topic=topic, **options)
+    try:
+        return search(settings, snapshot, kind.topic(owner), Search(choice, where, every=every))
+    except ConditionError as error:
+        raise click.UsageError(f"--where: {error} (--type chooses one event type)") from error
 
 
 def _to_handle(
     settings: Settings, kind: Kind, owner: str, letters: Sequence[int], *, every: bool, **options: Any
 ) -> list["Letter"]:
     """The open letters that a command is meant for; misuse if it does not say which."""
+    from streams.letter_search import letters_by_number
     from streams.redrive import owners
 
     if not letters and not every and all(value is None for value in options.values()):
         raise click.UsageError("name LETTERs, a filter, or --all")
     require_name(kind.owner, owner, owners(settings, kind.prefix), kind.owners)
     if letters:
-        _named(settings, kind, owner, letters)
+        letters_by_number(settings, kind.topic(owner), letters)
     return [letter for letter, _ in _chosen(settings, kind, owner, every=False, letters=letters, **options)]
 
 
@@ -323,15 +284,6 @@ def _snapshot(settings: Settings) -> "Snapshot":
     if current is None:
         raise NoCatalogue
     return current[1]
-
-
-def _outcomes(attempts: Sequence["Attempt"]) -> list[tuple[str, str, int]]:
-    counted: Counter[tuple[str, str]] = Counter()
-    for one in attempts:
-        if one.whole:
-            counted[_for_whom(one.letter), one.whole] += 1
-        counted.update(one.outcomes.items())
-    return [(whom, outcome, count) for (whom, outcome), count in sorted(counted.items())]
 
 
 def _as_json(letter: "Letter") -> dict[str, Any]:

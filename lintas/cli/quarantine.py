@@ -17,6 +17,7 @@ from lintas.cli.letters import (
     show_letter,
 )
 from lintas.cli.output import output_option
+from streams.letters import QUARANTINE_STAGES
 
 QUARANTINE: Final = Kind(
     noun="quarantine",
@@ -25,7 +26,7 @@ QUARANTINE: Final = Kind(
     prefix=names.QUARANTINE,
     owner="publishing agency",
     owners="lintas event-type list",
-    stages=("envelope", "framing", "schema", "crash"),
+    stages=QUARANTINE_STAGES,
 )
 
 

@@ -1,15 +1,16 @@
 """``lintas replay``: events of the past once more, to one consumer."""
 
+import dataclasses
 import datetime as dt
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from lintas.cli.author import author_option
+from lintas.cli.author import as_actor, author_option
 from lintas.cli.catalogue_folder import require_name
 from lintas.cli.moment import Moment
 from lintas.cli.output import output_option, print_json, print_table
@@ -17,8 +18,7 @@ from lintas.errors import ReplayWaits
 from lintas.settings import Settings
 
 if TYPE_CHECKING:
-    from streams.replay import State
-    from streams.replay_log import Replay, Replays, Request
+    from streams.replay_log import Replay, Request
 
 POLL_SECONDS: Final = 1.0
 _COLUMNS: Final = ("agreement", "records read", "delivered", "filtered", "not given", "state")
@@ -64,7 +64,9 @@ def replay(
     it, and begins nothing anew without --again. A TIME is such as 2026-11-24T08:00+07:00.
     """
     from schemas.publication import read_current
+    from streams import acting
     from streams import replay as replaying
+    from streams.replay_progress import progress_of
 
     settings = Settings()
     current = read_current(settings)
@@ -77,7 +79,7 @@ def replay(
                 "--cancel goes with SYSTEM alone" if cancel else "--from is wanted: since when events are to be given"
             )
         if cancel:
-            click.echo(f"{len(replaying.cancel(settings, system, author))} replay(s) cancelled")
+            click.echo(f"{len(acting.cancel(settings, system, as_actor(author)))} replay(s) cancelled")
         else:
             _list(settings, system, output)
         return
@@ -87,12 +89,12 @@ def replay(
         _dry_run(settings, replaying.request_for(settings, asked, author=author, register=False), output)
         return
     before = None if again else replaying.same_as(settings, asked)
-    one = before or replaying.replay(settings, asked, author=author)
+    one = before or acting.replay(settings, asked, as_actor(author))
     if wait:
         _watch(settings, one)
     replays = replaying.replays_of(settings)
     reached = replaying.state(settings, replays, one)
-    _print(_rows(replays, one, reached), output)
+    _print(map(dataclasses.astuple, progress_of(replays, one, reached)), output)
     if not replaying.has_ended(replays, one, reached):
         click.echo(f"replay {one.number} goes on; the same command shows how far it is", err=True)
     elif before is not None:
@@ -101,13 +103,10 @@ def replay(
 
 
 def _check_span(since: dt.datetime, until: dt.datetime | None) -> None:
-    now = dt.datetime.now(dt.UTC)
-    if since.timestamp() < 0 or since > now:
-        raise click.UsageError("--from is not a moment at which events were published")
-    if until is not None and until <= since:
-        raise click.UsageError("--to is not behind --from")
-    if until is not None and until > now:
-        raise click.UsageError("--to is in the future: without it, everything up to now is given")
+    from streams.replay_progress import span_problem
+
+    if problem := span_problem(since, until, dt.datetime.now(dt.UTC)):
+        raise click.UsageError(f"--{problem}")
 
 
 def _dry_run(settings: Settings, request: "Request", output: str) -> None:
@@ -165,6 +164,7 @@ def _watch(settings: Settings, one: "Replay") -> None:
 
 def _list(settings: Settings, system: str, output: str) -> None:
     from streams.replay import replays_of
+    from streams.replay_progress import progress_of
     from streams.status import status_now
 
     replays, reached = replays_of(settings), status_now(settings).replayed
@@ -172,7 +172,7 @@ def _list(settings: Settings, system: str, output: str) -> None:
         (one.number, _moment(one.request.since_ms), _moment(one.request.until_ms), *row, one.request.author)
         for one in replays.all.values()
         if one.request.system == system
-        for row in _rows(replays, one, replays.state(one, reached))
+        for row in map(dataclasses.astuple, progress_of(replays, one, replays.state(one, reached)))
     ]
     if rows or output == "json":
         _print(rows, output, columns=("replay", "from", "to", *_COLUMNS, "author"))
@@ -180,30 +180,7 @@ def _list(settings: Settings, system: str, output: str) -> None:
         click.echo(f"nothing has been replayed for {system}")
 
 
-def _rows(replays: "Replays", one: "Replay", reached: "State") -> list[tuple[Any, ...]]:
-    """How far each agreement is; None where later replays have taken the place of what was known."""
-    from streams.replay_log import DONE, GONE_ON
-
-    rows: list[tuple[Any, ...]] = []
-    for agreement in one.request.agreements:
-        slots = [now for slot, now in reached.items() if slot[0] == agreement]
-        begun = [now for now in slots if now is not None]
-        endings = {now.ended for now in begun if now.ended}
-        ended = sum(bool(now.ended) for now in begun)
-        if one.number in replays.cancelled:
-            told = "cancelled"
-        elif ended < len(slots):
-            told = f"{ended} of {len(slots)} input partitions done"
-        else:
-            told = ", ".join(sorted(endings - {DONE})) or DONE
-        counts = [(now.next - now.start, now.delivered, now.filtered, now.dead) for now in begun if now is not GONE_ON]
-        is_known = len(counts) == len(begun)
-        sums = [sum(column) for column in zip(*counts, strict=True)] if counts else [0, 0, 0, 0]
-        rows.append((agreement, *(sums if is_known else [None] * 4), told))
-    return rows
-
-
-def _print(rows: list[tuple[Any, ...]], output: str, *, columns: Sequence[str] = _COLUMNS) -> None:
+def _print(rows: Iterable[tuple[Any, ...]], output: str, *, columns: Sequence[str] = _COLUMNS) -> None:
     if output == "json":
         print_json([dict(zip((name.replace(" ", "_") for name in columns), row, strict=True)) for row in rows])
     else:
