@@ -1,11 +1,16 @@
 """Events as people of the bus may see them: personal fields masked, unless somebody has said why they must be seen."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from lintas.settings import Settings
+from schemas.conditions import Condition
 from schemas.model import EventType
+from schemas.paths import covers
 from schemas.pseudonyms import PseudonymKeys
+from schemas.released import deciding_rule
+from schemas.rules import ReleaseRule
 from schemas.snapshot import Snapshot
 from schemas.wire import json_data
 from schemas.wire.codec import Codec
@@ -35,8 +40,10 @@ class EventViewer:
         self._plans: dict[str, EventTypePlan] = {}
         self._by_topic = {published.topic: published for published in snapshot.event_types.values()}
 
-    def __call__(self, record: InputRecord, *, clear: bool = False) -> dict[str, Any] | None:
-        """Attributes and data of an event as JSON values, masked unless ``clear``; None if it cannot be read."""
+    def __call__(
+        self, record: InputRecord, *, release: Mapping[str, ReleaseRule] | None = None, clear: bool = False
+    ) -> dict[str, Any] | None:
+        """Attributes and data of an event as JSON values, as ``Sight`` has them; None if it cannot be read."""
         published = self._by_topic.get(record.topic)
         if published is None:
             return None
@@ -51,38 +58,72 @@ class EventViewer:
             problem_of(error)
             return None
         data = json_data.to_json(Codec(published.current.schema), event.data)
-        return shown(published.contract, event.envelope.attributes, data, clear=clear)
+        return Sight(published.contract, release, clear).of(event.envelope.attributes, data)
 
 
-def shown(contract: EventType, attributes: Mapping[str, str], data: Any, *, clear: bool = False) -> dict[str, Any]:
-    """Attributes and data of an event of this type, or of what an agreement released of it.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sight:
+    """How much of the events of one type somebody may see.
 
-    Args:
-        contract: of the event type: it names the personal fields.
-        attributes: of the envelope.
-        data: the payload as JSON values, a record.
-        clear: mask nothing.
+    Attributes:
+        contract: of the event type; it names the personal fields. None: it is not known, so all is masked.
+        release: of an agreement, for whoever may see no more than it keeps; None: whatever is not personal.
+        clear: nothing is masked.
     """
-    if clear:
-        return {"attributes": dict(attributes), "data": data}
-    return {
-        "attributes": {
-            name: value if name in _TELLS_NOBODY or not contract.personal_fields else MASKED
-            for name, value in attributes.items()
-        },
-        "data": {name: _masked(contract, value, [name]) for name, value in data.items()},
-    }
 
+    contract: EventType | None
+    release: Mapping[str, ReleaseRule] | None = None
+    clear: bool = False
 
-def _masked(contract: EventType, value: Any, paths: Sequence[str]) -> Any:
-    """``paths``: of a record's field, and of a map's value, since the two look alike."""
-    if any(contract.is_personal(path) for path in paths):
-        return None if value is None else MASKED
-    if isinstance(value, dict):
+    def of(self, attributes: Mapping[str, str], data: Any) -> dict[str, Any]:
+        """Attributes and data (JSON values, a record) as they may be seen."""
         return {
-            name: _masked(contract, one, [below for path in paths for below in (f"{path}.{name}", f"{path}{{}}")])
-            for name, one in value.items()
+            "attributes": {name: MASKED if self.hides_attribute(name) else value for name, value in attributes.items()},
+            "data": data if self.clear else {name: self._masked(value, [name]) for name, value in data.items()},
         }
-    if isinstance(value, list):
-        return [_masked(contract, one, [f"{path}[]" for path in paths]) for one in value]
-    return value
+
+    def hides_attribute(self, name: str) -> bool:
+        """Whether an attribute of the envelope is masked."""
+        if self.clear or name in _TELLS_NOBODY:
+            return False
+        return self.contract is None or self.release is not None or bool(self.contract.personal_fields)
+
+    def objection(self, condition: Condition) -> str:
+        """A name in a condition whose value is masked here, so that the condition would tell it; empty if none is."""
+        for scope, *steps in condition.names:
+            path = ".".join(steps)
+            if self.hides_attribute(path) if scope == "event" else self._hides_any_of(path):
+                return f"{scope}.{path}"
+        return ""
+
+    def _hides_any_of(self, path: str) -> bool:
+        """Whether anything of a field, which may hold others, is masked."""
+        if self.clear:
+            return False
+        if self.contract is None or self.contract.is_personal(path):
+            return True
+        if any(covers(path, personal) for personal in self.contract.personal_fields):
+            return True
+        if self.release is None:
+            return False
+        below = [rule for other, rule in self.release.items() if covers(path, other)]
+        return not _kept(deciding_rule(path, self.release)) or not all(map(_kept, below))
+
+    def _masked(self, value: Any, paths: Sequence[str]) -> Any:
+        """``paths``: of a record's field, and of a map's value, since the two look alike."""
+        if self.contract is None or any(map(self.contract.is_personal, paths)):
+            return None if value is None else MASKED
+        if value and isinstance(value, dict):
+            return {
+                name: self._masked(one, [below for path in paths for below in (f"{path}.{name}", f"{path}{{}}")])
+                for name, one in value.items()
+            }
+        if value and isinstance(value, list):
+            return [self._masked(one, [f"{path}[]" for path in paths]) for one in value]
+        if self.release is not None and not any(_kept(deciding_rule(path, self.release)) for path in paths):
+            return MASKED
+        return value
+
+
+def _kept(rule: ReleaseRule | None) -> bool:
+    return rule is not None and rule.name == "keep"
