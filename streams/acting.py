@@ -6,6 +6,7 @@ What they call does not record by itself; whoever acts without a person behind i
 from collections.abc import Sequence
 from typing import Final
 
+from lintas import names
 from lintas.settings import Settings
 from streams import redrive as redriving
 from streams import replay as replaying
@@ -26,7 +27,7 @@ def redrive(settings: Settings, attempts: Sequence[redriving.Attempt], actor: Ac
     """
     letters = [one.letter for one in attempts if not one.stays]
     if letters:
-        with recorded(settings, actor, REDRIVE, target_of(letters), reason) as under:
+        with recorded(settings, actor, REDRIVE, target_of(letters), agency=_agency(letters), reason=reason) as under:
             redriving.redrive(settings, letters, author=actor.subject)
             under.detail = f"{len(letters)} letter(s)"
     return len(letters)
@@ -39,7 +40,7 @@ def discard(settings: Settings, letters: Sequence[Letter], actor: Actor, *, reas
         BusUnavailable: Kafka does not answer. Asking again is harmless.
     """
     if letters:
-        with recorded(settings, actor, DISCARD, target_of(letters), reason) as under:
+        with recorded(settings, actor, DISCARD, target_of(letters), agency=_agency(letters), reason=reason) as under:
             redriving.discard(settings, letters, author=actor.subject, reason=reason)
             under.detail = f"{len(letters)} letter(s)"
     return len(letters)
@@ -55,7 +56,7 @@ def replay(settings: Settings, asked: Asked, actor: Actor, *, reason: str = "") 
     until = "now" if asked.until is None else asked.until.isoformat()
     what = "every type" if asked.event_type is None else asked.event_type
     target = f"{asked.system}: {what}, {asked.since.isoformat()} to {until}"
-    with recorded(settings, actor, REPLAY, target, reason) as under:
+    with recorded(settings, actor, REPLAY, target, agency=agency_of(asked.system), reason=reason) as under:
         one = replaying.replay(settings, asked, author=actor.subject)
         under.detail = f"replay {one.number}"
     return one
@@ -67,7 +68,7 @@ def cancel(settings: Settings, system: str, actor: Actor, *, reason: str = "") -
     Raises:
         BusUnavailable: Kafka does not answer. Asking again is harmless.
     """
-    with recorded(settings, actor, CANCEL, system, reason) as under:
+    with recorded(settings, actor, CANCEL, system, agency=agency_of(system), reason=reason) as under:
         ended = replaying.cancel(settings, system, actor.subject)
         under.detail = ", ".join(f"replay {one.number}" for one in ended) or "none went on"
     return ended
@@ -79,3 +80,12 @@ def target_of(letters: Sequence[Letter]) -> str:
     named = ", ".join(map(str, numbers[:_NAMED]))
     more = f" and {len(numbers) - _NAMED} more up to {numbers[-1]}" if len(numbers) > _NAMED else ""
     return f"{letters[0].topic}: {named}{more}"
+
+
+def agency_of(system: str) -> str:
+    """Whose a system is; of an agency, itself."""
+    return system.partition(".")[0]
+
+
+def _agency(letters: Sequence[Letter]) -> str:
+    return agency_of(letters[0].topic.removeprefix(names.DEAD).removeprefix(names.QUARANTINE))

@@ -31,7 +31,9 @@ class Under:
 
 
 @contextlib.contextmanager
-def recorded(settings: Settings, actor: Actor, act: str, target: str, reason: str = "") -> Iterator[Under]:
+def recorded(
+    settings: Settings, actor: Actor, act: str, target: str, *, agency: str = "", reason: str = ""
+) -> Iterator[Under]:
     """What is done in this context is recorded: begun before it, ended after it.
 
     Killed in between, it is seen as unfinished. The act itself does not fail because its end cannot be recorded.
@@ -41,12 +43,13 @@ def recorded(settings: Settings, actor: Actor, act: str, target: str, reason: st
         actor: who does it.
         act: one of ``acts_log.ACTS``.
         target: what it is done to, by name; no value of an event.
+        agency: whose things those are; empty if they are the whole bus's.
         reason: why, in the person's words.
 
     Raises:
         BusUnavailable: it cannot be recorded; nothing was done.
     """
-    under = Under(Act(uuid.uuid4().hex, now(), actor, act, target, reason))
+    under = Under(Act(uuid.uuid4().hex, now(), actor, act, target, agency, reason))
     append(settings, names.ACTS, under.act.begun())
     outcome, failure = FAILED, _INTERRUPTED
     try:

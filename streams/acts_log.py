@@ -52,6 +52,7 @@ class Act:
         actor: who.
         act: one of ``ACTS``.
         target: what it was done to, by name; no value of an event.
+        agency: whose things those are; empty if they are the whole bus's.
         reason: why, in the person's words.
         outcome: one of ``OUTCOMES``.
         detail: what came of it.
@@ -63,6 +64,7 @@ class Act:
     actor: Actor
     act: str
     target: str
+    agency: str = ""
     reason: str = ""
     outcome: str = UNFINISHED
     detail: str = ""
@@ -75,6 +77,7 @@ class Act:
             "at": self.at.isoformat(),
             "act": self.act,
             "target": self.target,
+            "agency": self.agency,
             "reason": self.reason,
             **dataclasses.asdict(self.actor),
         }
@@ -100,6 +103,7 @@ class Act:
             actor,
             str(value["act"]),
             str(value["target"]),
+            str(value["agency"]),
             str(value["reason"]),
         )
 

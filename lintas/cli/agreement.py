@@ -139,6 +139,7 @@ def resume(*, agreement_id: str, wait: bool, timeout: float, author: str, output
     Interrupted, or called twice, the lanes go on with it all the same. Other consumers are not touched.
     """
     from schemas.publication import read_current
+    from streams.acting import agency_of
     from streams.acts import recorded
     from streams.acts_log import RESUME
     from streams.resume import resume as give
@@ -148,9 +149,10 @@ def resume(*, agreement_id: str, wait: bool, timeout: float, author: str, output
     if current is None:
         raise NoCatalogue
     require_name("agreement", agreement_id, current[1].agreements, "lintas agreement list")
+    consumer = current[1].agreements[agreement_id].contract.consumer
     with (
         Console(stderr=True).status(f"resuming {agreement_id}") as status,
-        recorded(settings, as_actor(author), RESUME, agreement_id) as under,
+        recorded(settings, as_actor(author), RESUME, agreement_id, agency=agency_of(consumer)) as under,
     ):
         resumed = give(
             settings,

@@ -17,7 +17,7 @@ Record = tuple[bytes, bytes | None]
 
 
 def act(name: str = "one", **changed: str) -> Act:
-    return Act(name, AT, WHO, changed.get("act", REDRIVE), "dead.b.strict: 4", changed.get("reason", "mended"))
+    return Act(name, AT, WHO, changed.get("act", REDRIVE), "dead.b.strict: 4", "b", changed.get("reason", "mended"))
 
 
 def ended(one: Act, outcome: str = DONE) -> Record:
@@ -87,11 +87,11 @@ def log(monkeypatch: pytest.MonkeyPatch) -> list[Record]:
 
 
 def test_it_is_begun_before_the_act_and_ended_behind_it(log: list[Record]) -> None:
-    with acts.recorded(Settings(), WHO, DISCARD, "dead.b.strict: 4", "a copy") as under:
+    with acts.recorded(Settings(), WHO, DISCARD, "dead.b.strict: 4", agency="b", reason="a copy") as under:
         assert [one.outcome for one in read(*log)] == [UNFINISHED]
         under.detail = "1 letter(s)"
     (found,) = read(*log)
-    assert (found.act, found.outcome, found.detail) == (DISCARD, DONE, "1 letter(s)")
+    assert (found.act, found.agency, found.reason, found.detail) == (DISCARD, "b", "a copy", "1 letter(s)")
 
 
 @pytest.mark.parametrize(
