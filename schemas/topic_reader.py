@@ -21,6 +21,14 @@ def read_to_end(settings: Settings, principal: str, topic: str) -> Iterator[tupl
     yield from read_from(settings, principal, {(topic, 0): OFFSET_BEGINNING})
 
 
+def numbered(settings: Settings, principal: str, topic: str) -> Iterator[tuple[int, bytes, bytes | None]]:
+    """Offset, key and value of every record of the topic's one partition: see `messages_from`."""
+    for message in messages_from(settings, principal, {(topic, 0): OFFSET_BEGINNING}):
+        offset = message.offset()
+        assert offset is not None, "a record has a place"
+        yield offset, message.key() or b"", message.value()
+
+
 def read_from(
     settings: Settings, principal: str, positions: Mapping[Partition, int]
 ) -> Iterator[tuple[bytes, bytes | None]]:

@@ -7,12 +7,10 @@ import uuid
 from collections.abc import Iterator
 from typing import Final
 
-from confluent_kafka import OFFSET_BEGINNING
-
 from lintas import names
 from lintas.errors import BusUnavailable, LintasError
 from lintas.settings import Settings
-from schemas.topic_reader import messages_from
+from schemas.topic_reader import numbered
 from schemas.topic_writer import append
 from streams.acts_log import DONE, FAILED, Act, Actor, Acts
 from streams.status import now
@@ -77,8 +75,6 @@ def acts_of(settings: Settings) -> Acts:
         BusUnavailable: Kafka does not answer.
     """
     acts = Acts()
-    for message in messages_from(settings, names.ADMIN, {(names.ACTS, 0): OFFSET_BEGINNING}):
-        offset = message.offset()
-        assert offset is not None, "a record has a place"
-        acts.add(offset, message.key() or b"", message.value())
+    for number, key, value in numbered(settings, names.ADMIN, names.ACTS):
+        acts.add(number, key, value)
     return acts

@@ -16,7 +16,7 @@ from schemas.cluster import Cluster, Partition
 from schemas.model import Agreement, Standing
 from schemas.pseudonyms import PseudonymKeys
 from schemas.snapshot import Snapshot
-from schemas.topic_reader import messages_from
+from schemas.topic_reader import numbered
 from schemas.topic_writer import append
 from schemas.wire.envelope import parse
 from schemas.wire.errors import MalformedEvent
@@ -106,10 +106,8 @@ def fates(settings: Settings) -> Redrives:
         BusUnavailable: Kafka does not answer.
     """
     redrives = Redrives()
-    for message in messages_from(settings, names.ADMIN, {(names.REDRIVES, 0): OFFSET_BEGINNING}):
-        offset, key = message.offset(), message.key()
-        assert offset is not None, "a record has a place"
-        redrives.add(offset, key or b"", message.value())
+    for number, key, value in numbered(settings, names.ADMIN, names.REDRIVES):
+        redrives.add(number, key, value)
     return redrives
 
 

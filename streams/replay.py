@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING
-
 from lintas import names
 from lintas.errors import NoCatalogue, NothingToReplay
 from lintas.settings import Settings
@@ -24,7 +22,7 @@ from schemas.publication import read_current, read_log
 from schemas.registry import Registry
 from schemas.released import ReleaseProblems
 from schemas.snapshot import PublishedAgreement, RegisteredSchema, Snapshot
-from schemas.topic_reader import messages_from
+from schemas.topic_reader import numbered
 from schemas.topic_writer import append
 from streams.decide import AgreementPlan, Plans
 from streams.redrive import DEAD, Choice, fates, letters_on, outcome_of
@@ -241,10 +239,8 @@ def replays_of(settings: Settings) -> Replays:
         BusUnavailable: Kafka does not answer.
     """
     replays = Replays()
-    for message in messages_from(settings, names.ADMIN, {(names.REPLAYS, 0): OFFSET_BEGINNING}):
-        offset = message.offset()
-        assert offset is not None, "a record has a place"
-        replays.add(offset, message.key() or b"", message.value())
+    for number, key, value in numbered(settings, names.ADMIN, names.REPLAYS):
+        replays.add(number, key, value)
     return replays
 
 
