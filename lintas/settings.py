@@ -61,6 +61,21 @@ class Settings(BaseSettings):
     )
     session_timeout_seconds: PositiveFloat = Field(6, description="a silent worker loses its lanes after this")
 
+    console_url: str | None = Field(
+        None, description="where browsers find the console; default: where it listens, if that is this machine alone"
+    )
+    console_session_seconds: PositiveFloat = Field(28_800, description="people log in to the console this often")
+    console_idle_seconds: PositiveFloat = Field(1_800, description="... and when they have done nothing for so long")
+    oidc_issuer: str | None = Field(
+        None, description="OpenID Connect issuer of people's identities; on loopback the console has one of its own"
+    )
+    oidc_client_id: str = Field("lintas-console", description="what the issuer knows the console as")
+    oidc_client_secret_file: Path | None = Field(
+        None, description="file with the console's secret at the issuer; default <secrets>/oidc-client-secret, if there"
+    )
+    oidc_roles_claim: str = Field("roles", description="where ID tokens have a person's roles; dots lead into objects")
+    oidc_agency_claim: str = Field("agency", description="where ID tokens have the agency that a steward is of")
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -29,6 +29,7 @@ NOUNS: dict[str, str] = {
     "replay": "lintas.cli.replay:replay",
     "balance": "lintas.cli.balance:balance",
     "bookkeeper": "lintas.cli.bookkeeper:bookkeeper",
+    "console": "lintas.cli.console:console",
     "worker": "lintas.cli.worker:worker",
     "processor": "lintas.cli.processor:processor",
 }
