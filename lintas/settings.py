@@ -60,6 +60,9 @@ class Settings(BaseSettings):
         10, description="workers finish a resize whose command has died after this, or up to twice as long"
     )
     session_timeout_seconds: PositiveFloat = Field(6, description="a silent worker loses its lanes after this")
+    log_format: Literal["json", "text"] | None = Field(
+        None, description="how programs log; if not set, text to a terminal and else JSON lines"
+    )
 
     console_url: str | None = Field(
         None, description="where browsers find the console; default: where it listens, if that is this machine alone"

@@ -3,17 +3,15 @@
 Never told by the exception's text, which may hold values of the event.
 """
 
-import hashlib
 import logging
-import traceback
 from typing import Final
 
+from lintas.logs import digest, frames
 from schemas.wire.errors import MalformedEvent, Problem
 
 log = logging.getLogger(__name__)
 
 RULE: Final = "crash"
-_DIGEST_CHARACTERS: Final = 12
 _MOST_TOLD: Final = 1_000
 _told: set[str] = set()
 
@@ -36,18 +34,14 @@ def problem_of(error: Exception) -> Problem:
     """
     if isinstance(error, MemoryError):
         raise error
-    kind, frames = type(error).__name__, _frames(error)
-    digest = hashlib.sha256("\n".join((kind, *frames)).encode()).hexdigest()[:_DIGEST_CHARACTERS]
-    if digest not in _told and len(_told) < _MOST_TOLD:
-        _told.add(digest)
-        log.error("an event crashed the code: %s, trace %s: %s", kind, digest, " > ".join(frames))
-    return Problem("", RULE, f"{kind}, trace {digest}")
-
-
-def _frames(error: Exception) -> list[str]:
-    """Where it happened, from the outside in; what repeats, as in a deep recursion, stands once."""
-    walked = traceback.walk_tb(error.__traceback__)
-    places = (
-        f"{'/'.join(frame.f_code.co_filename.split('/')[-2:])}:{line} {frame.f_code.co_name}" for frame, line in walked
-    )
-    return list(dict.fromkeys(places))
+    kind, trace = type(error).__name__, digest(error)
+    if trace not in _told and len(_told) < _MOST_TOLD:
+        _told.add(trace)
+        log.error(
+            "an event crashed the code: %s, trace %s: %s",
+            kind,
+            trace,
+            " > ".join(frames(error)),
+            extra={"event": "event_crashed", "trace": trace},
+        )
+    return Problem("", RULE, f"{kind}, trace {trace}")

@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from lintas import logs
 from lintas.cli.address import Address
 from lintas.cli.moment import Moment
 from lintas.settings import Settings
@@ -45,7 +46,7 @@ def bookkeeper(*, since: dt.datetime | None, every: float, listen: tuple[str, in
     from monitoring.book_metrics import BookMetrics
     from monitoring.bookkeeper import Bookkeeper
 
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.set_up("bookkeeper", log_level)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))  # at any moment: there is nothing to be lost
     settings, metrics = Settings(), BookMetrics()

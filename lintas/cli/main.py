@@ -1,15 +1,19 @@
 """The root of the command line: one noun (or plain verb) a file, imported when it is used."""
 
 import importlib
+import logging
 import signal
 import sys
 from typing import Any, ClassVar
 
 import click
 
+from lintas import logs
 from lintas.errors import LintasError
 
 INTERRUPTED = 128 + signal.SIGINT
+
+log = logging.getLogger(__name__)
 
 # noun -> "module:attribute" of its click command or group; a new noun adds one line here and one file
 NOUNS: dict[str, str] = {
@@ -62,7 +66,10 @@ class Nouns(click.Group):
         try:
             return super().main(*args, **kwargs | {"standalone_mode": True})
         except LintasError as error:
-            click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
+            if logs.is_set_up():
+                log.critical("the program ends: %s", error, extra={"event": "program_ended"})
+            else:
+                click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
             sys.exit(error.exit_code)
 
     def invoke(self, ctx: click.Context) -> Any:

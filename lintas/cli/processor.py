@@ -4,6 +4,7 @@ import logging
 
 import click
 
+from lintas import logs
 from lintas.settings import Settings
 
 
@@ -23,7 +24,6 @@ def vital_statistics(log_level: str) -> None:
     """
     from streams.processors.vital_statistics import run
 
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for chatty in ("faust", "mode", "aiokafka", "httpx", "streams.processors.faust_parts"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logs.set_up("vital-statistics", log_level)
+    logging.getLogger("streams.processors.faust_parts").setLevel(logging.WARNING)  # Faust speaks under its name
     run(Settings(), log_level)

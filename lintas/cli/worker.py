@@ -1,9 +1,8 @@
 """``lintas worker``: one lane worker, as production runs it."""
 
-import logging
-
 import click
 
+from lintas import logs
 from lintas.settings import Settings
 
 
@@ -22,10 +21,7 @@ def worker(log_level: str) -> None:
 
     from streams.app import lane_app
 
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    if log_level != "debug":
-        for chatty in ("faust", "mode", "aiokafka"):
-            logging.getLogger(chatty).setLevel(logging.WARNING)
+    logs.set_up("worker", log_level)
     app = lane_app(Settings())
     Worker(
         app, loglevel=log_level, redirect_stdouts=False, override_logging=False, quiet=True

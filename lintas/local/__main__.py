@@ -9,6 +9,7 @@ import os
 import sys
 from typing import Any
 
+from lintas import logs
 from lintas.errors import LintasError
 from lintas.local.bus import LocalBus
 from lintas.settings import Settings
@@ -16,7 +17,7 @@ from lintas.settings import Settings
 
 def main() -> int:
     """Run the bus that the first argument describes."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    logs.set_up("supervisor", "warning")
     answered = False
 
     def answer(**report: Any) -> None:
