@@ -3,19 +3,20 @@
 What they call does not record by itself; whoever acts without a person behind it (a test, a lane) calls that.
 """
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
 
 from lintas import names
 from lintas.settings import Settings
 from streams import redrive as redriving
 from streams import replay as replaying
 from streams.acts import recorded
-from streams.acts_log import CANCEL, DISCARD, REDRIVE, REPLAY, Actor
+from streams.acts_log import CANCEL, DISCARD, REDRIVE, REPLAY, UNMASK, Actor
 from streams.letters import Letter
 from streams.replay import Asked
 from streams.replay_log import Replay
 
+T = TypeVar("T")
 _NAMED: Final = 20  # letters named one by one in the log
 
 
@@ -72,6 +73,18 @@ def cancel(settings: Settings, system: str, actor: Actor, *, reason: str = "") -
         ended = replaying.cancel(settings, system, actor.subject)
         under.detail = ", ".join(f"replay {one.number}" for one in ended) or "none went on"
     return ended
+
+
+def unmasked(settings: Settings, look: Callable[[], T], actor: Actor, target: str, *, agency: str, reason: str) -> T:
+    """What somebody looks at in clear, once it is recorded that they do.
+
+    Raises:
+        BusUnavailable: it cannot be recorded; nothing was looked at.
+    """
+    with recorded(settings, actor, UNMASK, target, agency=agency, reason=reason) as under:
+        seen = look()
+        under.detail = "shown"
+    return seen
 
 
 def target_of(letters: Sequence[Letter]) -> str:

@@ -1,7 +1,8 @@
 """Finding letters (dead, or in quarantine) with what was decided about them; for the command line and the console."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
 
 from lintas import names
 from lintas.errors import UnknownName
@@ -119,6 +120,51 @@ def newest(
     found = filter(wanted.finds, map(Letter.from_record, budget(records)))
     letters = list(_meeting(settings, snapshot, wanted, found))
     return Newest(letters[::-1], budget.records, start, older=start > first, cut=budget.spent)
+
+
+@dataclasses.dataclass(slots=True)
+class Waiting:
+    """How many letters of a topic wait for somebody to decide about them, of those that were looked at.
+
+    Attributes:
+        open: nobody has decided about them.
+        oldest: when the bus decided about the first of them.
+        newest: and about the last.
+        all: whether every letter of the topic was looked at.
+    """
+
+    open: int = 0
+    oldest: dt.datetime | None = None
+    newest: dt.datetime | None = None
+    all: bool = True
+
+
+def waiting(settings: Settings, topics: Sequence[str], budget: Budget | None = None) -> dict[str, Waiting]:
+    """How many letters wait on each topic, looking at the newest of each within one budget.
+
+    Raises:
+        BusUnavailable: Kafka does not answer.
+    """
+    budget = Budget() if budget is None else budget
+    found = {topic: Waiting() for topic in topics}
+    cluster, redrives = Cluster(settings), fates(settings)
+    places = [(topic, 0) for topic in sorted(found.keys() & cluster.partitions().keys())]
+    begin, ends = cluster.beginnings(places), cluster.committed_ends(places)
+    filled = [place for place in places if begin[place] < ends[place]]
+    window = budget.most // max(1, len(filled))
+    starts = {place: max(begin[place], ends[place] - window) for place in filled}
+    for place in filled:
+        found[place[0]].all = starts[place] == begin[place]
+    for record in budget(records_between(settings, starts, ends)):
+        letter, mine = Letter.from_record(record), found[record.topic]
+        if redrives.fate(letter.topic, letter.offset) is None:
+            mine.open += 1
+            mine.oldest = min(mine.oldest or letter.at, letter.at)
+            mine.newest = max(mine.newest or letter.at, letter.at)
+    if budget.spent:
+        for place in filled:
+            found[place[0]].all = False
+    return found
 
 
 def _meeting(
