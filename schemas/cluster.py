@@ -15,6 +15,7 @@ from confluent_kafka.admin import (
     AclPermissionType,
     AdminClient,
     AlterConfigOpType,
+    ClusterMetadata,
     ConfigEntry,
     ConfigResource,
     NewTopic,
@@ -69,15 +70,17 @@ class Cluster:
 
     def partitions(self) -> dict[str, int]:
         """The number of partitions of every topic."""
-        deadline = time.monotonic() + TIMEOUT_SECONDS
+        return {name: len(topic.partitions) for name, topic in self.metadata().topics.items()}
+
+    def metadata(self, seconds: float = TIMEOUT_SECONDS) -> ClusterMetadata:
+        """Brokers, and every topic with the leader and the copies of its partitions; asked for so many seconds."""
+        deadline = time.monotonic() + seconds
         while True:
             try:
-                found = self._admin.list_topics(timeout=DEAF_SECONDS).topics
+                return self._admin.list_topics(timeout=min(DEAF_SECONDS, seconds))
             except KafkaException as error:
-                if time.monotonic() > deadline or error.args[0].code() not in SILENT:
+                if time.monotonic() >= deadline or error.args[0].code() not in SILENT:
                     raise unavailable(self._settings, error) from error
-            else:
-                return {name: len(topic.partitions) for name, topic in found.items()}
 
     def configs(self, topics: Iterable[str]) -> dict[str, dict[str, str]]:
         """The settings of some topics, inherited ones included."""
@@ -205,13 +208,23 @@ class Cluster:
 
     def members(self, group: str) -> int:
         """How many members a consumer group has; none if there is no such group."""
+        return self.members_of([group])[group]
+
+    def members_of(self, groups: Iterable[str]) -> dict[str, int]:
+        """How many members some consumer groups have; none where there is no such group."""
+        wanted = list(groups)
+        if not wanted:
+            return {}
+        futures = self._admin.describe_consumer_groups(wanted, request_timeout=TIMEOUT_SECONDS)
+        return {group: self._members(future) for group, future in futures.items()}
+
+    def _members(self, future: "Future[Any]") -> int:
         try:
-            found = self._admin.describe_consumer_groups([group])[group].result(TIMEOUT_SECONDS)
+            return len(future.result(TIMEOUT_SECONDS).members)
         except KafkaException as error:
             if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return 0
             raise unavailable(self._settings, error) from error
-        return len(found.members)
 
     def committed(self, group: str, partitions: Iterable[Partition], *, stable: bool = False) -> dict[Partition, int]:
         """A group's positions; partitions without one are left out.

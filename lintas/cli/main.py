@@ -34,6 +34,7 @@ NOUNS: dict[str, str] = {
     "balance": "lintas.cli.balance:balance",
     "bookkeeper": "lintas.cli.bookkeeper:bookkeeper",
     "console": "lintas.cli.console:console",
+    "exporter": "lintas.cli.exporter:exporter",
     "worker": "lintas.cli.worker:worker",
     "processor": "lintas.cli.processor:processor",
 }

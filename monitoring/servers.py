@@ -1,0 +1,59 @@
+"""Whether the servers that the settings name answer: the registry and PostgreSQL. Kafka is asked all the time."""
+
+import socket
+import struct
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+import httpx
+
+from lintas.settings import Settings
+
+TIMEOUT_SECONDS: Final = 3.0
+USUAL_PORT: Final = 5432
+SSL_REQUEST: Final = struct.pack(">ii", 8, 80_877_103)  # PostgreSQL protocol 3.0, 55.2.10: answered before any login
+
+
+def answering(settings: Settings) -> Iterator[tuple[str, bool]]:
+    """Each server that the settings name, and whether it answers within a few seconds."""
+    if settings.registry_url is not None:
+        yield "registry", registry_answers(settings.registry_url)
+    if settings.postgres_dsn is not None:
+        yield "postgres", postgres_answers(settings.postgres_dsn)
+
+
+def registry_answers(url: str) -> bool:
+    """Whether the registry knows its configuration, which it keeps in its storage."""
+    try:
+        return httpx.get(f"{url.rstrip('/')}/config", timeout=TIMEOUT_SECONDS).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def postgres_answers(dsn: str) -> bool:
+    """Whether a PostgreSQL server says if it speaks TLS; nobody logs in.
+
+    ``dsn`` is a connection URI.
+    """
+    try:
+        with _connected(dsn) as server:
+            server.sendall(SSL_REQUEST)
+            return server.recv(1) in (b"S", b"N")
+    except (OSError, ValueError):
+        return False
+
+
+def _connected(dsn: str) -> socket.socket:
+    address = urlsplit(dsn)
+    host, port = unquote(address.hostname or "localhost"), address.port or USUAL_PORT
+    if not host.startswith("/"):
+        return socket.create_connection((host, port), TIMEOUT_SECONDS)
+    server = socket.socket(socket.AF_UNIX)
+    server.settimeout(TIMEOUT_SECONDS)
+    try:
+        server.connect(f"{host}/.s.PGSQL.{port}")
+    except OSError:
+        server.close()
+        raise
+    return server
