@@ -8,6 +8,7 @@ import click
 
 from lintas.cli.main import main as root
 from lintas.settings import Settings
+from monitoring.listed import Listed, metrics
 from schemas.release_rules import reference
 from schemas.validate import RULES
 
@@ -70,11 +71,45 @@ def rules() -> str:
     return "\n".join(pages)
 
 
+PROGRAMS = {
+    "any": "Every program",
+    "worker": "`lintas worker`",
+    "exporter": "`lintas exporter`",
+    "canary": "`lintas canary`",
+    "bookkeeper": "`lintas bookkeeper`",
+    "console": "`lintas console`",
+}
+
+
+def listed_metrics() -> str:
+    """Every metric of the written list, by the program that serves it."""
+    intro = (
+        "What each program serves at `/metrics`; [how to scrape it](../how-to/watch-the-bus.md). The list is\n"
+        "`monitoring/metrics.yaml`: programs make their metrics of it. A histogram has besides `_bucket`, `_sum` and\n"
+        "`_count`. Every series has the labels `job` and `instance` of the scrape as well.\n"
+    )
+    pages = ["# Metrics\n", NOTE, intro]
+    for program, title in PROGRAMS.items():
+        found = [one for one in metrics().values() if one.program == program]
+        if found:
+            pages += [f"## {title}\n", "| metric | type, unit | labels | meaning |", "|---|---|---|---|"]
+            pages += [_metric(one) for one in found]
+            pages.append("")
+    return "\n".join(pages)
+
+
+def _metric(one: Listed) -> str:
+    labels = "; ".join(f"`{name}`: {values}" for name, values in one.labels.items())
+    meaning = " ".join(one.meaning.split())
+    unit = "" if one.unit == "1" else f", {one.unit}"
+    return f"| `{one.name}` | {one.kind}{unit} | {labels} | {meaning} |"
+
+
 def _code(value: object) -> str:
     return "" if value is None else f"`{value}`"
 
 
-PAGES = {"commands.md": commands, "settings.md": settings, "rules.md": rules}
+PAGES = {"commands.md": commands, "settings.md": settings, "rules.md": rules, "metrics.md": listed_metrics}
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER

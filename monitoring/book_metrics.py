@@ -1,12 +1,14 @@
 """The books as Prometheus metrics: as they were when the last round was complete, whenever they are asked for."""
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 from prometheus_client import Metric
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from monitoring.families import Families
+from monitoring.listed import metrics
 from schemas.model import Standing
 from streams.books import AgreementAccount, Books, Difference, EventTypeAccount
 from streams.decisions import IN_FORCE
@@ -20,6 +22,7 @@ VERDICTS = (
     *(standing.value for standing in Standing if standing != IN_FORCE),
 )
 REPLAY_VERDICTS = ("delivered", "filtered", "dead")
+ALWAYS: Final = ("lintas_bookkeeper_up", "lintas_books_records_read_total")  # also when a round fails
 
 
 class BookMetrics(Collector):
@@ -33,7 +36,7 @@ class BookMetrics(Collector):
     def __init__(self) -> None:
         self.up = False
         self.records = 0
-        self._complete: Sequence[Metric] = ()
+        self._complete: Families | None = None
 
     def complete(
         self, books: Books, comparisons: Iterable[Difference], *, since: dt.datetime, began: dt.datetime, seconds: float
@@ -47,78 +50,41 @@ class BookMetrics(Collector):
             began: when the round began.
             seconds: how long it took.
         """
-        self._complete = (
-            _differences(comparisons),
-            *_of_event_types(books.event_types),
-            *_of_agreements(books.agreements),
-            _gauge("books_from_timestamp_seconds", "Only events published since then are in the books.", since),
-            _gauge("books_last_round_timestamp_seconds", "When the last complete round began.", began),
-            _gauge("books_last_round_duration_seconds", "How long the last complete round took.", seconds),
+        found = Families(
+            *(name for name, one in metrics().items() if one.program == "bookkeeper" and name not in ALWAYS)
         )
-        self.up = True
+        for difference in comparisons:
+            found.add("lintas_books_differences", len(difference.places), about=difference.about, kind=difference.kind)
+        _event_types(found, books.event_types)
+        _agreements(found, books.agreements)
+        found.add("lintas_books_from_timestamp_seconds", since.timestamp())
+        found.add("lintas_books_last_round_timestamp_seconds", began.timestamp())
+        found.add("lintas_books_last_round_duration_seconds", seconds)
+        self._complete, self.up = found, True
 
     def collect(self) -> Iterator[Metric]:
         """Every metric."""
-        yield _gauge("bookkeeper_up", "1 if the last round was complete, 0 if it failed or none is yet.", self.up)
-        yield CounterMetricFamily(
-            "lintas_books_records_read", "Records that were read, of every topic.", value=self.records
-        )
-        yield from self._complete
+        always = Families(*ALWAYS)
+        always.add("lintas_bookkeeper_up", self.up)
+        always.add("lintas_books_records_read_total", self.records)
+        yield from always
+        yield from self._complete or ()
 
 
-def _differences(comparisons: Iterable[Difference]) -> Metric:
-    found = GaugeMetricFamily(
-        "lintas_books_differences",
-        "Places at which the books do not agree, by topic or agreement and by what is wrong there.",
-        labels=("about", "kind"),
-    )
-    for difference in comparisons:
-        found.add_metric((difference.about, difference.kind), len(difference.places))
-    return found
-
-
-def _of_event_types(accounts: Mapping[str, EventTypeAccount]) -> Iterator[Metric]:
-    published = GaugeMetricFamily(
-        "lintas_books_published_events", "Events that were published.", labels=("event_type",)
-    )
-    decided = GaugeMetricFamily(
-        "lintas_books_decided_events", "Events that were decided, by outcome.", labels=("event_type", "outcome")
-    )
-    in_flight = GaugeMetricFamily(
-        "lintas_books_in_flight_events", "Published events that no lane has come to yet.", labels=("event_type",)
-    )
+def _event_types(found: Families, accounts: Mapping[str, EventTypeAccount]) -> None:
     for topic, account in accounts.items():
         event_type = account.event_type or topic
-        published.add_metric((event_type,), account.events.found)
-        in_flight.add_metric((event_type,), account.in_flight)
+        found.add("lintas_books_published_events", account.events.found, event_type=event_type)
+        found.add("lintas_books_in_flight_events", account.in_flight, event_type=event_type)
         for outcome in OUTCOMES:
-            decided.add_metric((event_type, outcome), account.outcomes[outcome])
-    return iter((published, decided, in_flight))
+            found.add("lintas_books_decided_events", account.outcomes[outcome], event_type=event_type, outcome=outcome)
 
 
-def _of_agreements(accounts: Mapping[str, AgreementAccount]) -> Iterator[Metric]:
-    routed = GaugeMetricFamily(
-        "lintas_books_routed_events", "Events that were routed under the agreement.", labels=("agreement", "event_type")
-    )
-    decided = GaugeMetricFamily(
-        "lintas_books_agreement_events",
-        "Events that were routed under the agreement, by what became of them.",
-        labels=("agreement", "event_type", "outcome"),
-    )
-    replayed = GaugeMetricFamily(
-        "lintas_books_replayed_events",
-        "Events that were decided once more for a replay, by what became of them.",
-        labels=("agreement", "event_type", "outcome"),
-    )
+def _agreements(found: Families, accounts: Mapping[str, AgreementAccount]) -> None:
     for name, account in accounts.items():
-        routed.add_metric((name, account.event_type), account.routed)
+        labels = {"agreement": name, "event_type": account.event_type}
+        found.add("lintas_books_routed_events", account.routed, **labels)
         for outcome in VERDICTS:
-            decided.add_metric((name, account.event_type, outcome), account.outcomes[outcome])
+            found.add("lintas_books_agreement_events", account.outcomes[outcome], **labels, outcome=outcome)
         for outcome in REPLAY_VERDICTS:
-            replayed.add_metric((name, account.event_type, outcome), account.replayed[outcome])
-    return iter((routed, decided, replayed))
-
-
-def _gauge(name: str, help_text: str, value: float | dt.datetime) -> Metric:
-    number = value.timestamp() if isinstance(value, dt.datetime) else value
-    return GaugeMetricFamily(f"lintas_{name}", help_text, value=number)
+            found.add("lintas_books_replayed_events", account.replayed[outcome], **labels, outcome=outcome)

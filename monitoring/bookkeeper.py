@@ -10,6 +10,7 @@ from typing import NoReturn
 from lintas.errors import BusUnavailable
 from lintas.settings import Settings
 from monitoring.book_metrics import BookMetrics
+from monitoring.endpoints import Health, Pulse
 from schemas.catalogue_log import Pointer
 from schemas.snapshot import Snapshot
 from streams.balance import Reading
@@ -18,11 +19,16 @@ from streams.decisions import Place
 
 log = logging.getLogger(__name__)
 
+STUCK_SECONDS = 120.0  # records are counted all the time, and Kafka is given up on sooner
+
 
 class Bookkeeper:
     """Reads on, shows the books as metrics, and tells of each difference when it appears and when it is gone.
 
     It keeps nothing: started again, it reads the same records and finds the same.
+
+    Attributes:
+        health: whether it comes on, and whether the last round was complete.
     """
 
     def __init__(self, settings: Settings, since: dt.datetime, metrics: BookMetrics) -> None:
@@ -32,6 +38,17 @@ class Bookkeeper:
         self._in_force: tuple[Pointer, Snapshot] | None = None
         self._told: dict[tuple[str, str], set[Place]] = defaultdict(set)
         self._unavailable = ""
+        self._begun = False
+        self._pulse = Pulse("the bookkeeper's reading", STUCK_SECONDS)
+        self.health = Health(self._pulse.check, self._ready, self._startup)
+
+    def _ready(self) -> str:
+        if self._metrics.up:
+            return ""
+        return self._unavailable or "the first round is under way"
+
+    def _startup(self) -> str:
+        return "" if self._begun else self._ready()
 
     def run(self, every_seconds: float) -> NoReturn:
         """A round every so many seconds, for ever.
@@ -42,7 +59,9 @@ class Bookkeeper:
         while True:
             began = time.monotonic()
             self.round()
-            time.sleep(max(0.0, began + every_seconds - time.monotonic()))
+            while (left := began + every_seconds - time.monotonic()) > 0:
+                time.sleep(min(left, STUCK_SECONDS / 4))
+                self._pulse.beat()
 
     def round(self) -> None:
         """One round; where Kafka is away, none."""
@@ -65,9 +84,11 @@ class Bookkeeper:
         if not self._metrics.up:
             log.info("the books are up to date: %d records read", self._reading.records)
         self._metrics.complete(self._reading.books, comparisons, since=self._since, began=began, seconds=seconds)
+        self._begun = True
         self._tell(comparisons)
 
     def _count(self) -> None:
+        self._pulse.beat()
         self._metrics.records = self._reading.records
 
     def _open_accounts(self) -> None:

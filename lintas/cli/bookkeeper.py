@@ -9,12 +9,11 @@ import click
 
 from lintas import logs
 from lintas.cli.address import Address
+from lintas.cli.endpoints import serve_or_misuse
 from lintas.cli.moment import Moment
 from lintas.settings import Settings
 
 USUAL_PERIOD = dt.timedelta(hours=24)
-
-log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -37,11 +36,11 @@ def bookkeeper(*, since: dt.datetime | None, every: float, listen: tuple[str, in
     """Keep the books of the bus while it runs, and show as Prometheus metrics whether they balance.
 
     Does what `lintas balance` does, round after round, reading only what is new; GET /metrics tells what the last round
-    found. A difference is logged when it appears and when it is gone, with topic, partition and offset. Writes nothing
-    anywhere: killed and started again, it finds the same. Where Kafka is away it waits for it. SIGTERM ends it. Exit 0
-    stopped, 1 something went wrong (see the log), 2 misuse.
+    found, /live, /ready and /startup how the bookkeeper is. A difference is logged when it appears and when it is gone,
+    with topic, partition and offset. Writes nothing anywhere: killed and started again, it finds the same. Where Kafka
+    is away it waits for it. SIGTERM ends it. Exit 0 stopped, 1 something went wrong (see the log), 2 misuse.
     """
-    from prometheus_client import CollectorRegistry, start_http_server
+    from prometheus_client import CollectorRegistry
 
     from monitoring.book_metrics import BookMetrics
     from monitoring.bookkeeper import Bookkeeper
@@ -53,12 +52,5 @@ def bookkeeper(*, since: dt.datetime | None, every: float, listen: tuple[str, in
     keeper = Bookkeeper(settings, since or dt.datetime.now(dt.UTC) - USUAL_PERIOD, metrics)
     registry = CollectorRegistry()
     registry.register(metrics)
-    host, port = listen
-    try:
-        server, _ = start_http_server(port, host, registry)
-    except OSError as error:
-        raise click.BadParameter(
-            f"nothing can listen on {host}:{port}: {error.strerror}", param_hint="--listen"
-        ) from error
-    log.info("metrics are at http://%s:%d/metrics", host, server.server_port)
+    serve_or_misuse("bookkeeper", registry, keeper.health, listen)
     keeper.run(every)

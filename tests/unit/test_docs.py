@@ -27,7 +27,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["commands.md", "settings.md", "rules.md"])
+@pytest.mark.parametrize("name", ["commands.md", "settings.md", "rules.md", "metrics.md"])
 def test_a_generated_page_is_what_the_code_says_now(name: str, generated: Path) -> None:
     assert (REPOSITORY / "docs/reference" / name).read_text() == (generated / name).read_text(), "run `make docs`"
 
