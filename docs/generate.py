@@ -73,11 +73,11 @@ def rules() -> str:
 
 PROGRAMS = {
     "any": "Every program",
-    "worker": "`lintas worker`",
-    "exporter": "`lintas exporter`",
-    "canary": "`lintas canary`",
-    "bookkeeper": "`lintas bookkeeper`",
-    "console": "`lintas console`",
+    "worker": "Worker",
+    "exporter": "Exporter",
+    "canary": "Canary",
+    "bookkeeper": "Bookkeeper",
+    "console": "Console",
 }
 
 
