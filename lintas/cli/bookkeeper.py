@@ -1,7 +1,6 @@
 """``lintas bookkeeper``: the books of the bus, kept up while it runs, as metrics."""
 
 import datetime as dt
-import logging
 import signal
 import sys
 

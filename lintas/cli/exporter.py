@@ -1,12 +1,12 @@
 """``lintas exporter``: what Kafka and the other servers know of the bus, as metrics."""
 
 import asyncio
-import logging
 import signal
 import sys
 
 import click
 
+from lintas import logs
 from lintas.cli.address import Address
 from lintas.cli.endpoints import serve_or_misuse
 from lintas.settings import Settings
@@ -38,10 +38,7 @@ def exporter(*, every: float, listen: tuple[str, int], log_level: str) -> None:
 
     from monitoring.exporter import Exporter
 
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    if log_level != "debug":
-        for chatty in ("aiokafka", "httpx", "httpcore"):
-            logging.getLogger(chatty).setLevel(logging.CRITICAL)
+    logs.set_up("exporter", log_level)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))  # at any moment: there is nothing to be lost
     exports = Exporter(Settings(), every)

@@ -232,7 +232,7 @@ class LocalBus:
                             raise
                     supervisor = Supervisor(changed)
                     asked.kill = supervisor.kill
-                await self._start_programs(supervisor, settings)
+                await self._start_programs(supervisor, settings, chosen)
                 written = written.model_copy(update={"phase": "running"})
                 written.write(self.home)
                 ready(settings)
@@ -275,13 +275,14 @@ class LocalBus:
             postgres.part(self.home, chosen),
         ]
 
-    async def _start_programs(self, supervisor: Supervisor, settings: Settings) -> None:
+    async def _start_programs(self, supervisor: Supervisor, settings: Settings, chosen: ports.Ports) -> None:
         if not self._options.programs:
             return
         from schemas.provision import ensure_bus  # noqa: PLC0415  needs the servers' clients, which are slow to import
 
         await asyncio.to_thread(ensure_bus, settings)
-        await supervisor.start(programs.part(self.home, program) for program in self._options.programs)
+        programs.write_targets(self.home, self._options.programs, chosen)
+        await supervisor.start(programs.part(self.home, program, chosen) for program in self._options.programs)
 
 
 class _Stop:

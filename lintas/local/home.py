@@ -53,6 +53,11 @@ class Home:
         return self.path / "ports.json"
 
     @property
+    def targets(self) -> Path:
+        """Where the bus's programs serve metrics, for a Prometheus."""
+        return self.path / "prometheus-targets.json"
+
+    @property
     def secrets(self) -> Path:
         """Secrets of the parts themselves; credentials of principals are ``Settings.secrets``."""
         return self.folder("secrets")

@@ -24,6 +24,11 @@ class Ports:
     registry: int = 8081
     registry_management: int = 8082
     postgres: int = 5432
+    bookkeeper: int = 9463
+    worker: int = 9464
+    exporter: int = 9465
+    canary: int = 9466
+    console: int = 8460
 
     def all(self) -> tuple[int, ...]:
         """Every port of the bus."""

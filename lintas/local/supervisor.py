@@ -178,7 +178,7 @@ class Supervisor:
 
     def __init__(self, changed: Callable[[list[state.PartState]], None]) -> None:
         """``changed`` is called with a description of all parts whenever one of them changes."""
-        self._parts: list[Supervised] = []
+        self._started: list[list[Supervised]] = []  # side by side
         self._watches: list[asyncio.Task[None]] = []
         self._on_change = changed
 
@@ -189,7 +189,7 @@ class Supervisor:
             PartFailed: one of them did not come up.
         """
         new = [Supervised(part, self._changed) for part in parts]
-        self._parts += new
+        self._started.append(new)
         try:
             async with asyncio.TaskGroup() as group:
                 for one in new:
@@ -215,18 +215,21 @@ class Supervisor:
         await asyncio.gather(*(one.stop() for one in self._parts if one.part.name in wanted))
 
     async def close(self) -> None:
-        """Stop everything: what uses the servers first, then the servers."""
+        """Stop everything: what was started last first, since it uses what was there."""
         for watch in self._watches:
             watch.cancel()
         await asyncio.gather(*self._watches, return_exceptions=True)
-        servers = [one.part.name for one in self._parts if one.part.port is not None]
-        await self.stop(one.part.name for one in self._parts if one.part.name not in servers)
-        await self.stop(servers)
+        for together in reversed(self._started):
+            await asyncio.gather(*(one.stop() for one in together))
 
     def kill(self) -> None:
         """End everything at once."""
         for one in self._parts:
             one.kill()
+
+    @property
+    def _parts(self) -> list[Supervised]:
+        return [one for together in self._started for one in together]
 
     def _changed(self) -> None:
         self._on_change([one.describe() for one in self._parts])

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -104,7 +105,16 @@ def test_a_missing_java_is_told_with_the_remedy(tmp_path: Path, monkeypatch: pyt
 
 def test_a_program_learns_the_home_and_no_address_of_another_bus(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LINTAS_BOOTSTRAP_SERVERS", "production:9092")
-    part = programs.part(home, Program("worker", ("worker",)))
+    part = programs.part(home, Program("worker", ("worker",)), Ports())
     assert part.env["LINTAS_HOME"] == str(home.path)
     assert "LINTAS_BOOTSTRAP_SERVERS" not in part.env
     assert part.argv[-3:] == ("-m", "lintas", "worker")
+
+
+def test_a_program_that_listens_does_so_at_its_own_port_and_a_prometheus_is_told(home: Home) -> None:
+    listens, silent = Program("exporter", ("exporter",), listens=True), Program("worker", ("worker",))
+    part = programs.part(home, listens, Ports(exporter=29_465))
+    assert part.argv[-2:] == ("--listen", "127.0.0.1:29465")
+    assert part.port == 29_465
+    programs.write_targets(home, [silent, listens], Ports(exporter=29_465))
+    assert json.loads(home.targets.read_text()) == [{"targets": ["127.0.0.1:29465"], "labels": {"job": "exporter"}}]

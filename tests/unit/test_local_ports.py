@@ -9,12 +9,14 @@ import pytest
 from lintas.local import ports
 from lintas.local.ports import LOOPBACK, Ports, Reservation, choose
 
+LISTENERS = len(Ports().all())
+
 
 @pytest.fixture
 def remembered(tmp_path: Path) -> Path:
     """Ports of last time that are free now, so that the machine's own servers do not matter."""
     file = tmp_path / "ports.json"
-    spare = [port for port in range(31_000, 31_900) if ports.is_free(port)][:5]
+    spare = [port for port in range(31_000, 31_900) if ports.is_free(port)][:LISTENERS]
     file.write_text(json.dumps(asdict(Ports(*spare))))
     return file
 
@@ -60,4 +62,4 @@ def test_a_closed_reservation_frees_its_ports(remembered: Path) -> None:
 def test_what_was_remembered_may_be_damaged(tmp_path: Path, reservation: Reservation) -> None:
     file = tmp_path / "ports.json"
     file.write_text("{")
-    assert len(set(choose(file, reservation).all())) == 5
+    assert len(set(choose(file, reservation).all())) == LISTENERS
