@@ -75,9 +75,9 @@ def serve(program: str, registry: CollectorRegistry, health: Health, address: tu
     Raises:
         OSError: nothing can listen there.
     """
-    metric("lintas_build_info").gauge(registry).labels(program, version("lintas")).set(1)
     host, port = address
     server = make_server(host, port, _answers(registry, health), ThreadingWSGIServer, handler_class=_SilentHandler)
+    metric("lintas_build_info").gauge(registry).labels(program, version("lintas")).set(1)
     Thread(target=server.serve_forever, name="endpoints", daemon=True).start()
     return server.server_port
 

@@ -10,6 +10,7 @@ from lintas import names
 from lintas.credentials import aiokafka_options
 from lintas.settings import Settings
 from streams.keeper import LaneKeeper
+from streams.observer import UNWATCHED, LaneObserver
 
 
 class LaneBootStrategy(BootStrategy):  # type: ignore[misc]  # faust ships no types
@@ -30,8 +31,8 @@ def worker_id() -> str:
     return f"{socket.gethostname()}-{os.getpid()}"
 
 
-def lane_app(settings: Settings) -> faust.App:
-    """The app that runs lanes with the bus's own credentials.
+def lane_app(settings: Settings, observer: LaneObserver = UNWATCHED) -> faust.App:
+    """The app that runs lanes with the bus's own credentials; ``observer`` is told what they do.
 
     Raises:
         BadSettings, MissingCredentials: the bus cannot be reached with what is configured.
@@ -52,6 +53,6 @@ def lane_app(settings: Settings) -> faust.App:
         """This worker's lanes."""
 
         def __init__(self, **kwargs: object) -> None:
-            super().__init__(settings, options, worker_id(), **kwargs)
+            super().__init__(settings, options, worker_id(), observer, **kwargs)
 
     return app

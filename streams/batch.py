@@ -5,17 +5,18 @@ Each input partition's events are decided by a ``Carrier``.
 
 import datetime as dt
 import secrets
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 
 from streams import audit, evidence
 from streams.carrier import Carrier
-from streams.decide import Decision, Plans
+from streams.decide import Plans
 from streams.decisions import BACKFILLED, READMITTED, REDRIVEN, REPLAYED, RESUMED
 from streams.letters import Letter
 from streams.record_format import RawBatch
 from streams.records import InputRecord
 from streams.slots import Partition, SetAside, Slot
+from streams.tally import Tally
 from streams.window import DuplicateWindow
 
 
@@ -29,6 +30,7 @@ class Batch:
         first_offsets: from where on an agreement would have to be given again, by input partition; only of events
             that come for the first time, or had waited.
         events: how many were added.
+        asked: what they were decided for, if they are not live (``decisions``: RESUMED ...).
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Batch:
         self.next_offsets: dict[Partition, int] = {}
         self.first_offsets: dict[Partition, int] = {}
         self.events = 0
+        self.asked: str | None = None
         self._plans = plans
         self._aside = aside
         self._windows = windows
@@ -62,8 +65,9 @@ class Batch:
         place = (topic, partition)
         carrier = self._carrier(place)
         offsets = carrier.decided.offsets
-        before = len(offsets)
+        before, begun = len(offsets), raw.at
         carrier.take(raw, most)
+        carrier.tally.size += raw.at - begun
         if len(offsets) > before:
             self.first_offsets.setdefault(place, offsets[0])
             self.next_offsets[place] = offsets[-1] + 1
@@ -71,6 +75,7 @@ class Batch:
 
     def catch_up(self, slot: Slot, events: Iterable[tuple[int, InputRecord | None]]) -> None:
         """Decide events that wait for an agreement, in their order; None: the event is deleted. No others may come."""
+        self.asked = RESUMED
         carrier, index = self._of(slot)
         for offset, record in events:
             carrier.catch_up(offset, record, index, RESUMED)
@@ -79,6 +84,7 @@ class Batch:
 
     def redrive(self, slot: Slot, letters: Iterable[Letter], number: int) -> None:
         """Decide the events of dead letters again, at the word of request ``number``. No others may come."""
+        self.asked = REDRIVEN
         carrier, index = self._of(slot)
         for letter in letters:
             carrier.catch_up(letter.event.offset, letter.event, index, f"{REDRIVEN} {number}", letter.attempt + 1)
@@ -86,18 +92,20 @@ class Batch:
 
     def give_past(self, slot: Slot, records: Iterable[InputRecord], replay: int | None) -> None:
         """Decide events of the past for one agreement: for a replay, or since it is new. No others may come."""
+        self.asked = BACKFILLED if replay is None else REPLAYED
         carrier, index = self._of(slot)
-        asked = BACKFILLED if replay is None else f"{REPLAYED} {replay}"
+        asked = self.asked if replay is None else f"{REPLAYED} {replay}"
         for record in records:
             carrier.give_past(record, index, asked, replay)
             self.events += 1
 
-    def outcomes(self, place: Partition) -> Counter[type[Decision]]:
-        """How often each was decided of a partition's events, by the reference path."""
-        return self._carriers[place].outcomes if place in self._carriers else Counter()
+    def tallies(self) -> Mapping[Partition, Tally]:
+        """Counts of what was decided, by input partition."""
+        return {place: carrier.tally for place, carrier in self._carriers.items()}
 
     def readmit(self, place: Partition, letters: Iterable[Letter], number: int) -> None:
         """Decide events of quarantine for everybody, at the word of request ``number``. No others may come."""
+        self.asked = READMITTED
         carrier = self._carrier(place)
         for letter in letters:
             carrier.readmit(letter.event, f"{READMITTED} {number}", letter.attempt + 1)

@@ -5,7 +5,8 @@ ordinary about an event or a release is decided by the reference path, record by
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping, MutableMapping, Sequence
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
@@ -23,10 +24,14 @@ from streams.record_by_record import RecordByRecord
 from streams.record_format import RawBatch, content
 from streams.records import InputRecord
 from streams.span_plans import Check, Deliver, Reading
+from streams.tally import Served
 from streams.window import identity
 
 # The two lower bytes of an offset that takes three or more.
 _LOW: Final = tuple(bytes((low & 0x7F | 0x80, low >> 7 | 0x80)) for low in range(1 << 14))
+TRACE_PARENT: Final = b"ce_traceparent"
+_TRACE: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C Trace Context 3.2.2
+_LOOKED_FOR_TRACE: Final = 8_192  # bytes of a record and what follows
 _MOST_COUNTED: Final = 64
 _COUNTS: Final = tuple(map(zigzag, range(_MOST_COUNTED)))
 _MOST_FILTERED: Final = 1_000  # bitmaps that are remembered
@@ -80,6 +85,8 @@ class Carrier(RecordByRecord):
             CorruptRecordException: a record goes on beyond the batch.
         """
         raw.open()
+        if not self.tally.trace_id and not self._plan.is_personal:
+            self._note_trace(raw)
         seen, odd = self._read(raw, min(most, raw.left))
         data = raw.data
         salts_in = list(itertools.islice(self._salts_in, len(seen)))
@@ -90,6 +97,13 @@ class Carrier(RecordByRecord):
         for index, record in odd.items():
             payloads_in[index] = commitment_to(salts_in[index], content(record.key, record.value, record.headers))
         self._decide(raw, seen, payloads_in, odd)
+
+    def _note_trace(self, raw: RawBatch) -> None:
+        """Note the trace of the next record, if it has one: a batch is seen by one of its events."""
+        if TRACE_PARENT in raw.data[raw.at : raw.at + _LOOKED_FOR_TRACE]:
+            headers = dict(raw.record_at(raw.at, *self._place)[0].headers)
+            if trace := _TRACE.fullmatch(headers.get(TRACE_PARENT.decode()) or b""):
+                self.tally.trace_id = trace[1].decode()
 
     def _read(  # noqa: C901, PLR0912, PLR0915  each event pays for every call
         self, raw: RawBatch, most: int
@@ -190,7 +204,8 @@ class Carrier(RecordByRecord):
     ) -> None:
         """Decide events in their order, and enter what was decided."""
         data = raw.data
-        filtered_of, latest = self._filtered, None
+        filtered_of, latest, tally, agreements = self._filtered, None, self.tally, len(self._plan.agreements)
+        left_out: MutableMapping[int, int] = {}
         rows: Sequence[_Row] = ()
         is_repeat, offsets, entries = self._window.is_repeat, self.decided.offsets, self.decided.entries
         high_part, high, time_part, time_bytes = -1, b"", -1, b""
@@ -200,6 +215,7 @@ class Carrier(RecordByRecord):
         ):
             if published_ms != time_part:
                 time_part, time_bytes = published_ms, zigzag(published_ms)
+                left_out = tally.group(published_ms)
             if offset >> 13 != high_part:
                 high_part = offset >> 13
                 high = _unsigned(high_part) if high_part else b""
@@ -212,11 +228,12 @@ class Carrier(RecordByRecord):
                 salt = self._salt_out
                 continue
             if is_repeat(offset, published_ms, identity(attributes[0], attributes[1])):
+                tally.repeats += 1
                 entries.append(join((place, time_bytes, audit.DUPLICATE, payload_in, _NOTHING_MORE)))
                 continue
             if reading is not latest:
                 latest, rows = reading, self._rows_for(reading)
-            bits = count = 0
+            bits = apart = count = 0
             made: list[bytes] = []
             for bit, when, terms in rows:
                 try:
@@ -226,6 +243,8 @@ class Carrier(RecordByRecord):
                     agreement, number, waiting, waits, require, deliver, inbox, delivered = terms
                     if waiting is not None:
                         waits.append(offset)
+                        apart |= bit
+                        tally.served[Served(published_ms, number, "waiting")] += 1
                         made.append(waiting)
                         count += 1
                         continue
@@ -237,6 +256,7 @@ class Carrier(RecordByRecord):
                     if not isinstance(error, _ODD_RELEASE):
                         problem_of(error)
                     agreement, number = terms[:2]
+                    apart |= bit
                     full = raw.record_at(start, *self._place)[0]
                     self._salt_out = salt
                     decision = self._serve(agreement, number, full)
@@ -251,6 +271,7 @@ class Carrier(RecordByRecord):
                 made += (delivered[to], out, b"\0")
                 count += 1
                 salt = next_salt()
+            left_out[bits & ~apart | apart << agreements if apart else bits] += 1
             filtered = filtered_of.get(bits)
             if filtered is None:
                 filtered = self._remember(bits)

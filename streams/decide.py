@@ -12,7 +12,7 @@ from lintas import names
 from schemas import pseudonyms
 from schemas.conditions import Condition, ConditionFailed
 from schemas.envelope_release import released_envelope
-from schemas.model import Agreement, Standing
+from schemas.model import Agreement, Classification, Standing
 from schemas.pseudonyms import PseudonymKeys
 from schemas.released import Releaser
 from schemas.rules import CannotRelease
@@ -102,7 +102,7 @@ class AgreementPlan:
         self.inbox_partitions = consumer.inbox_partitions
         self._event_type = event_type.contract
         self._before = event_type.contract.before
-        self._channel = snapshot.channel_of(agreement)
+        self.channel = snapshot.channel_of(agreement)
         self._when = None if agreement.when is None else Condition(agreement.when, schema)
         self._require = {name: Condition(text, schema) for name, text in agreement.require.items()}
         self._releaser = Releaser(schema, agreement.release)
@@ -113,7 +113,7 @@ class AgreementPlan:
         self.terms = Terms(
             agreement,
             self._event_type,
-            channel=self._channel,
+            channel=self.channel,
             when=self._when,
             require=tuple(self._require.values()),
             cut=self._releaser.cut,
@@ -167,7 +167,7 @@ class AgreementPlan:
             agreement=self.agreement,
             event_type=self._event_type,
             publisher=event.publisher,
-            channel=self._channel,
+            channel=self.channel,
             pseudonymise=self._pseudonymise,
         )
         data = self._releaser(event.data, self._pseudonymise)
@@ -193,6 +193,7 @@ class EventTypePlan:
         self.agreements: Sequence[AgreementPlan] = [
             AgreementPlan(snapshot, agreement, keys) for agreement in snapshot.agreements_on(contract.event_type)
         ]
+        self.is_personal = contract.classification is Classification.PERSONAL
         self._contract = contract
         self._subject = contract.subject
         self._publishers = {names.source_of(system): system for system in contract.publishers}

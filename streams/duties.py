@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lintas.settings import Settings
 from streams.decide import Plans
+from streams.observer import LaneObserver
 from streams.pace import Pace
 from streams.redrive_log import Redrives
 from streams.replay_log import Replays
@@ -31,3 +32,4 @@ class LaneDuties:
     replays: Callable[[], Replays]  # who is to be given events of the past once more
     turn: asyncio.Lock  # one lane decides at a time: the others' commits go on meanwhile
     pace: Pace  # of what is not live
+    observer: LaneObserver

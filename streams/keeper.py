@@ -23,6 +23,7 @@ from streams.generations import finish
 from streams.lane import Lane
 from streams.log_follower import plan_follower, redrive_follower, replay_follower
 from streams.membership import Membership
+from streams.observer import UNWATCHED, LaneObserver
 from streams.pace import Pace
 
 log = logging.getLogger(__name__)
@@ -38,12 +39,20 @@ class LaneKeeper(Service):  # type: ignore[misc]  # mode ships no types
     of lanes is changed, the worker leaves the old group at once and joins the new one when that generation is open.
     """
 
-    def __init__(self, settings: Settings, options: Mapping[str, Any], worker: str, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        options: Mapping[str, Any],
+        worker: str,
+        observer: LaneObserver = UNWATCHED,
+        **kwargs: Any,
+    ) -> None:
         """``options`` are aiokafka's connection arguments; ``worker`` names this process in reports."""
         super().__init__(**kwargs)
         self._settings = settings
         self._options = options
         self._worker = worker
+        self._observer = observer
         self._keys = PseudonymKeys.load(settings.secrets / "pseudonym-keys")
         self._catalogue = CatalogueFollower(settings, names.WORKER)
         self._plans: Plans | None = None
@@ -110,7 +119,9 @@ class LaneKeeper(Service):  # type: ignore[misc]  # mode ships no types
 
     async def _serve(self, plan: LanePlan) -> None:
         """Join, follow the assignment, keep the membership alive, until there is a newer generation."""
-        membership = self._membership = Membership(self._settings, self._options, self._worker, plan, self._changed)
+        membership = self._membership = Membership(
+            self._settings, self._options, self._worker, plan, self._changed, self._observer
+        )
         await membership.join()
         duties = LaneDuties(
             self._settings,
@@ -125,6 +136,7 @@ class LaneKeeper(Service):  # type: ignore[misc]  # mode ships no types
             lambda: self._replays.read,
             asyncio.Lock(),
             Pace(),
+            self._observer,
         )
         while not self.should_stop and self._generations.read.latest == plan:
             await membership.stay()
@@ -147,6 +159,7 @@ class LaneKeeper(Service):  # type: ignore[misc]  # mode ships no types
                     reason=f"catalogue {snapshot.digest[:12]} cannot be used here: {error}",
                     remedy="bring what is missing to this worker, or apply a catalogue that can be used.",
                 ) from error
+            self._observer.took_up(self._plans)
         return self._plans
 
     async def still_mine(self, lane: Lane) -> bool:
@@ -165,6 +178,7 @@ class LaneKeeper(Service):  # type: ignore[misc]  # mode ships no types
         return (await self._generations.read_to_end()).latest != plan
 
     async def _wait_for_change(self) -> None:
+        self._observer.beat()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(POLL_SECONDS):
                 await self._changed.wait()
@@ -191,6 +205,7 @@ class LaneKeeper(Service):  # type: ignore[misc]  # mode ships no types
         await _stop_all(lanes)
         membership, self._membership = self._membership, None
         if membership is not None:
+            self._observer.left()
             await membership.leave()
 
 

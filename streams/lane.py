@@ -117,6 +117,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
                 except LaneStopped as error:
                     log.critical("%s", error)
                     await self._let_go()
+                    self._duties.observer.stopped(self.number)
                     await self._pause(self._settings.stopped_lane_seconds)
                 except (KafkaError, AnswerLost, Refused, TimeoutError, AssertionError) as error:
                     if isinstance(error, AssertionError) and not (self._producer and self._producer.dead):
@@ -130,6 +131,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
 
     async def _after_doubt(self, error: Exception) -> None:
         self._failures += 1
+        self._duties.observer.doubtful()
         cause = self._producer.died_of if self._producer is not None else None
         log.warning("%s: %s; owning it anew", self.label, type(cause or error).__name__)
         await self._let_go()
@@ -143,6 +145,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
                 await self._closing.wait()
 
     async def _let_go(self) -> None:
+        self._duties.observer.let_go(self.number)
         producer, self._producer = self._producer, None
         consumer, self._consumer = self._consumer, None
         self._in_background(self._catch_up.stop())
@@ -189,6 +192,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
         self._positions.clear()
         self._committed_at.clear()
         self._plans = None
+        self._duties.observer.owned(self.number)
         return True
 
     async def _switch(self, plans: Plans) -> None:
@@ -237,6 +241,7 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
             consumer.seek(TopicPartition(*partition), self._positions[partition])
         self._plans = plans
         await self._report(plans)
+        self._duties.observer.running(self.number)
         log.info("%s: catalogue %s, %d input partitions", self.label, plans.digest[:12], len(mine))
 
     async def _report(self, plans: Plans) -> None:
@@ -294,13 +299,14 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
         return bool(self._waiting)
 
     async def _carry(self, plans: Plans, consumer: AIOKafkaConsumer, at: dt.datetime) -> None:
+        begun = time.monotonic()
         async with self._duties.turn:
             batch = Batch(plans, self._windows, self._catch_up.aside, at=at)
             await self._decide(batch, consumer)
         if not batch.events:
             return
         try:
-            await self._commit(plans, batch, batch.next_offsets)
+            await self._commit(plans, batch, batch.next_offsets, decide_seconds=time.monotonic() - begun)
         except Refused as refused:
             await self._set_aside(batch, refused)
             return
@@ -353,16 +359,25 @@ class Lane(Service):  # type: ignore[misc]  # mode ships no types
         batch: Batch,
         positions: Mapping[Partition, int],
         status: Iterable[tuple[bytes, bytes | None]] = (),
+        decide_seconds: float | None = None,
     ) -> None:
         decided = Decided(batch.id, self._duties.generation, self.number, self._duties.worker, plans.digest, batch.at)
         contents = contents_of(batch, decided, plans.snapshot.audit_schema.id, status)
-        await self._require_producer().transact(
-            {TopicPartition(*to): filled_batches(records, BATCH_BYTES) for to, records in contents.items()},
-            {
-                TopicPartition(*partition): OffsetAndMetadata(offset, self._windows[partition].metadata(offset))
-                for partition, offset in positions.items()
-            },
-            names.LANES_OFFSETS_GROUP,
+        begun = time.monotonic()
+        try:
+            await self._require_producer().transact(
+                {TopicPartition(*to): filled_batches(records, BATCH_BYTES) for to, records in contents.items()},
+                {
+                    TopicPartition(*partition): OffsetAndMetadata(offset, self._windows[partition].metadata(offset))
+                    for partition, offset in positions.items()
+                },
+                names.LANES_OFFSETS_GROUP,
+            )
+        except Refused:
+            self._duties.observer.refused()
+            raise
+        self._duties.observer.committed(
+            plans, batch, decide_seconds=decide_seconds, commit_seconds=time.monotonic() - begun
         )
 
     async def _stem(self, batch: Batch, *, behind: Slot | None = None) -> None:

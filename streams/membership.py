@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from lintas.settings import Settings
 from schemas.lane_plans import LanePlan
+from streams.observer import LaneObserver
 
 LEAVE_SECONDS: Final = 15.0
 
@@ -23,12 +24,19 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
     """
 
     def __init__(
-        self, settings: Settings, options: Mapping[str, Any], worker: str, plan: LanePlan, changed: asyncio.Event
+        self,
+        settings: Settings,
+        options: Mapping[str, Any],
+        worker: str,
+        plan: LanePlan,
+        changed: asyncio.Event,
+        observer: LaneObserver,
     ) -> None:
         """``options`` are aiokafka's connection arguments; ``changed`` is set when the assignment changes."""
         self.plan = plan
         self.assigned: set[int] = set()  # lanes
         self._changed = changed
+        self._observer = observer
         self._consumer = AIOKafkaConsumer(
             **options,
             client_id=worker,
@@ -73,4 +81,5 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
     async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
         """Note the lanes that this worker is to run."""
         self.assigned = {partition.partition for partition in assigned}
+        self._observer.assigned(self.assigned)
         self._changed.set()

@@ -6,7 +6,6 @@ code is given to nobody, or not to the one consumer at whose agreement it does; 
 
 import contextlib
 import datetime as dt
-from collections import Counter
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Final
 
@@ -20,6 +19,7 @@ from streams.decide import AgreementPlan, Dead, Decision, Event, EventTypePlan, 
 from streams.evidence import SALTS_IN, SALTS_OUT, commitment, commitment_to, salts
 from streams.record_format import content
 from streams.records import InputRecord, OutputRecord
+from streams.tally import Served, Tally
 from streams.window import DuplicateWindow
 
 _DELETED: Final = Problem("", "deleted", "retention deleted the event before it could be given")
@@ -35,7 +35,7 @@ class RecordByRecord:
         decided: what was decided.
         waiting: the offsets of events that wait, by agreement that is set aside.
         dead: why events could not be given, one reason for each, by agreement.
-        outcomes: how often each was decided here.
+        tally: counts of what was decided.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class RecordByRecord:
         self.waiting: dict[str, list[int]] = {}
         self.dead: dict[str, list[str]] = {}
         self._attempt = 1
-        self.outcomes: Counter[type[Decision]] = Counter()
+        self.tally = Tally()
         self._replay: int | None = None  # which, where events of the past are given once more
         self._readmits: str | None = None  # what asked for it, where events of quarantine are decided
         self.decided = audit.PartitionDecisions(
@@ -90,6 +90,7 @@ class RecordByRecord:
         if record is None:
             record = InputRecord(*self._place, offset, 0, None, None, [])
             decision = self._bury(plan, index, record, Dead(Stage.EVENT, (_DELETED,)))
+            self.tally.served[Served(0, index, "dead")] += 1
         else:
             decision = self._serve(plan, index, record)
         self._enter(record, index, asked, decision)
@@ -137,7 +138,9 @@ class RecordByRecord:
         seen = self._window.is_repeat if self._readmits is None else self._window.readmit
         asked = audit.NO_PROBLEM if self._readmits is None else audit.problem(self._readmits)
         if seen(record.offset, record.timestamp_ms, event.identity):
+            self.tally.repeats += 1
             return audit.DUPLICATE, payload_in, asked, audit.NOTHING_FILTERED, audit.END
+        self.tally.routed += 1
         bits, made = 0, []
         for index, (agreement, standing) in enumerate(zip(self._plan.agreements, self._standings, strict=True)):
             if standing is Standing.IN_FORCE:
@@ -151,6 +154,7 @@ class RecordByRecord:
 
     def _quarantine(self, record: InputRecord, payload_in: bytes, error: MalformedEvent) -> Sequence[bytes]:
         self._window.add_malformed(record.offset)
+        self.tally.quarantined[error.stage] += 1
         made = dead_letters.quarantined(
             record, self._plan, error, catalogue=self._catalogue, at=self._at, attempt=self._attempt
         )
@@ -170,31 +174,39 @@ class RecordByRecord:
             decision = Dead(Stage.EVENT, error.problems)
         except Exception as error:  # noqa: BLE001  the next event must not wait for this one, whatever it is
             decision = Dead(Stage.CRASH, (problem_of(error),))
-        self.outcomes[type(decision)] += 1
+        made, outcome = self._made(plan, index, record, decision)
+        self.tally.served[Served(record.timestamp_ms, index, outcome)] += 1
+        return made
+
+    def _made(
+        self, plan: AgreementPlan, index: int, record: InputRecord, decision: Decision
+    ) -> tuple[bytes | None, str]:
+        """What is written of a decision, and its outcome by name."""
         if isinstance(decision, Filtered):
-            return None
+            return None, "filtered"
         if (reason := self._aside.get(plan.agreement.agreement)) is not None:
             if self._readmits is not None:  # what waits is given in the order of the input, where this one comes late
-                return self._bury(plan, index, record, Dead(Stage.DELIVERY, (_ASIDE,)))
+                return self._bury(plan, index, record, Dead(Stage.DELIVERY, (_ASIDE,))), "dead"
             self._waits(plan).append(record.offset)
-            return audit.undelivered(index, "waiting", reason)
+            return audit.undelivered(index, "waiting", reason), "waiting"
         if isinstance(decision, Dead):
             if self._replay is not None:
-                return audit.undelivered(index, "dead", decision.reason)
-            return self._bury(plan, index, record, decision)
+                return audit.undelivered(index, "dead", decision.reason), "dead"
+            return self._bury(plan, index, record, decision), "dead"
         if self._replay is not None:
             decision.headers.append((names.HEADER_REPLAY, str(self._replay).encode()))
         salt, self._salt_out = self._salt_out, next(self._salts_out)
         headers = [*decision.headers, (names.HEADER_SALT, salt)]
         made = commitment(salt, decision.key, headers, decision.value)
         self._write(OutputRecord(plan.inbox, decision.partition, decision.key, decision.value, headers))
-        return audit.delivered(index, decision.partition) + made + audit.NO_PROBLEM
+        return audit.delivered(index, decision.partition) + made + audit.NO_PROBLEM, "delivered"
 
     def _bury(self, plan: AgreementPlan, index: int, record: InputRecord, dead: Dead) -> bytes:
         made = dead_letters.dead_letter(
             record, plan, dead, catalogue=self._catalogue, at=self._at, attempt=self._attempt
         )
         self._write(made)
+        self.tally.letters[index, dead.stage] += 1
         if self._readmits is None:  # events out of quarantine say nothing about those that come
             self.dead.setdefault(plan.agreement.agreement, []).append(dead.reason)
         return audit.undelivered(index, "dead", dead.reason)

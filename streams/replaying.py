@@ -4,13 +4,14 @@ import dataclasses
 import datetime as dt
 import functools
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from streams.backlog import Backlog
 from streams.batch import Batch
 from streams.chunk import Chunk, Ready, decide
-from streams.decide import Dead, Decision, Delivery, Filtered, Plans
+from streams.decide import Plans
 from streams.duties import LaneDuties
 from streams.pace import Work
 from streams.past import PastEvents, open_past
@@ -126,7 +127,7 @@ class Replaying:
                 lambda batch: batch.give_past(slot, records, replay.number),
                 window=events.window,
             )
-            now_reached = _after(reached, batch.outcomes(slot[1:]), next_offset)
+            now_reached = _after(reached, batch, next_offset)
 
             def committed() -> None:
                 self._reached[slot] = now_reached
@@ -167,13 +168,17 @@ def _why_ended(replays: Replays, replay: Replay, plans: Plans, slot: Slot) -> st
     return ""
 
 
-def _after(reached: Replayed, outcomes: Mapping[type[Decision], int], next_offset: int) -> Replayed:
+def _after(reached: Replayed, batch: Batch, next_offset: int) -> Replayed:
     """How far a slot is once another chunk is given."""
+    outcomes = Counter[str]()
+    for tally in batch.tallies().values():
+        for served, count in tally.served.items():
+            outcomes[served.outcome] += count
     return dataclasses.replace(
         reached,
         next=next_offset,
-        delivered=reached.delivered + outcomes[Delivery],
-        filtered=reached.filtered + outcomes[Filtered],
-        dead=reached.dead + outcomes[Dead],
+        delivered=reached.delivered + outcomes["delivered"],
+        filtered=reached.filtered + outcomes["filtered"],
+        dead=reached.dead + outcomes["dead"],
         ended=DONE if next_offset >= reached.until else "",
     )

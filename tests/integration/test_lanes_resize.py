@@ -32,6 +32,7 @@ from streams.decide import Plans
 from streams.duties import LaneDuties
 from streams.lane import Lane
 from streams.log_follower import plan_follower
+from streams.observer import UNWATCHED
 from streams.pace import Pace
 from streams.producer import OnceProducer
 from streams.redrive_log import Redrives
@@ -270,6 +271,7 @@ async def test_a_lane_that_is_replaced_just_before_it_initialises_reads_no_posit
         replays=Replays,
         turn=asyncio.Lock(),
         pace=Pace(),
+        observer=UNWATCHED,
     )
     lane = Lane(names.lane_of(lane_bus.TOPIC, 0, plan.lanes), duties)
     await lane.start()

@@ -10,6 +10,7 @@ import pytest
 
 from lintas.settings import Settings
 from streams.lane import Lane
+from streams.observer import UNWATCHED
 from streams.pace import Pace
 from streams.producer import Refused
 
@@ -27,7 +28,14 @@ async def test_a_lane_that_is_lost_while_it_sets_an_agreement_aside_stops_runnin
 
     plans = object()
     duties: Any = SimpleNamespace(
-        settings=Settings(), options={}, worker="w", turn=None, still_mine=not_mine, plans=lambda: plans, pace=Pace()
+        settings=Settings(),
+        options={},
+        worker="w",
+        turn=None,
+        still_mine=not_mine,
+        plans=lambda: plans,
+        pace=Pace(),
+        observer=UNWATCHED,
     )
     lane = Lane(0, duties)
     lane._consumer, lane._plans, lane._positions = SimpleNamespace(stop=_nothing), plans, {INPUT: 7}  # type: ignore[assignment]

@@ -1,0 +1,105 @@
+"""What was decided of one input partition's events in one batch, counted for those who watch.
+
+Counting must cost live events next to nothing: the lane notes once for each event *who was left out*, as bits, and the
+sums by agreement are made of that once for each batch.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from schemas.model import Standing
+
+
+class Served(NamedTuple):
+    """How many events of one time of publication were decided alike for one agreement."""
+
+    published_ms: int
+    agreement: int  # its number among those on the event type
+    outcome: str
+
+
+class Tally:
+    """Counts of one input partition in one batch.
+
+    Attributes:
+        groups: of events decided by field span, in order: the time of publication, and how many left out whom. Bit i
+            is set for an agreement i that they do not concern; bit n + i, of n agreements, for one that is counted in
+            ``served`` instead.
+        served: decisions that were made one by one.
+        routed: events decided one by one that were for somebody to be given.
+        repeats: events dropped as repeats.
+        quarantined: events that no one can be given, by stage.
+        letters: dead letters written, by the agreement's number and stage.
+        size: bytes of the events as they lie in record batches.
+        trace_id: of one of the events, if its publisher gave it a trace and the event type is not personal.
+    """
+
+    __slots__ = ("groups", "letters", "quarantined", "repeats", "routed", "served", "size", "trace_id")
+
+    def __init__(self) -> None:
+        self.groups: list[tuple[int, defaultdict[int, int]]] = []
+        self.served: Counter[Served] = Counter()
+        self.routed = self.repeats = self.size = 0
+        self.trace_id = ""
+        self.quarantined: Counter[str] = Counter()
+        self.letters: Counter[tuple[int, str]] = Counter()
+
+    def group(self, published_ms: int) -> defaultdict[int, int]:
+        """Where events of one time of publication are to be noted; times come in order, or nearly so."""
+        if not self.groups or self.groups[-1][0] != published_ms:
+            self.groups.append((published_ms, defaultdict(int)))
+        return self.groups[-1][1]
+
+    def events_routed(self) -> int:
+        """How many events were neither repeats nor quarantined."""
+        return self.routed + sum(sum(left_out.values()) for _, left_out in self.groups)
+
+    def outcomes(self, standings: Sequence[Standing]) -> Counter[tuple[int, str]]:
+        """How often each outcome came about, by number of the agreement; ``standings`` are those of all agreements."""
+        found: Counter[tuple[int, str]] = Counter()
+        routed = self.events_routed()
+        for served, count in self.served.items():
+            found[served.agreement, served.outcome] += count
+        everything: defaultdict[int, int] = defaultdict(int)
+        for _, left_out in self.groups:
+            for bits, count in left_out.items():
+                everything[bits] += count
+        for number, (delivered, filtered) in enumerate(_given(everything, len(standings))):
+            if standings[number] is Standing.IN_FORCE:
+                found[number, "delivered"] += delivered
+                found[number, "filtered"] += filtered
+            else:
+                found[number, standings[number].value] += routed
+        return found
+
+
+def deliveries(left_out: Mapping[int, int], agreements: int) -> list[int]:
+    """How many events each of ``agreements`` was given, of a group or several together."""
+    return [delivered for delivered, _ in _given(left_out, agreements)]
+
+
+def _given(left_out: Mapping[int, int], agreements: int) -> Iterator[tuple[int, int]]:
+    total = sum(left_out.values())
+    bits = times_set(left_out, 2 * agreements)
+    for number in range(agreements):
+        yield total - bits[number] - bits[agreements + number], bits[number]
+
+
+def times_set(counts: Mapping[int, int], width: int) -> list[int]:
+    """How often each of the lowest ``width`` bits is set in numbers that occur so often.
+
+    Adds the numbers up as columns of binary digits, all bits at once: with hundreds of agreements, going through the
+    bits one by one would cost more than deciding the events.
+    """
+    columns: list[int] = []  # bit i of columns[k] is digit k of the count of bit i
+    for bits, count in counts.items():
+        for digit in range(count.bit_length() if bits else 0):
+            if count >> digit & 1:
+                carry, at = bits, digit
+                while carry:
+                    if at >= len(columns):
+                        columns.extend([0] * (at + 1 - len(columns)))
+                    columns[at], carry = columns[at] ^ carry, columns[at] & carry
+                    at += 1
+    return [sum((column >> bit & 1) << digit for digit, column in enumerate(columns)) for bit in range(width)]
