@@ -7,6 +7,7 @@
     make bench PART=replay       ours: delays of live events beside a replay
     make bench PART=poison       ours: a backlog with an event that crashes the code
     make bench PART=steps        ours: where the time of one event goes
+    make bench PART=watching     ours: what counting for metrics costs
 
 Without make: ``.venv/bin/python -m bench.run --part E --rounds 1 --events 20000``.
 """
@@ -16,7 +17,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from bench import contest, hostile, memory, poison, replay, report, scaling, steps
+from bench import contest, hostile, memory, poison, replay, report, scaling, steps, watching
 from bench.contender import Contender
 from bench.jobs import JOBS, TIMED
 from bench.machine import machine, moment
@@ -25,7 +26,19 @@ from bench.peers.programs import peers
 from bench.stage import stage
 
 LATENCY = "latency"
-PARTS = ("jobs", *JOBS, LATENCY, "scaling", *scaling.QUESTIONS, "memory", "hostile", "replay", "poison", "steps")
+PARTS = (
+    "jobs",
+    *JOBS,
+    LATENCY,
+    "scaling",
+    *scaling.QUESTIONS,
+    "memory",
+    "hostile",
+    "replay",
+    "poison",
+    "steps",
+    "watching",
+)
 
 
 def main() -> None:
@@ -43,6 +56,8 @@ def main() -> None:
         memory.measure(arguments.events or memory.EVENTS)
     elif arguments.part == "steps":
         steps.measure()
+    elif arguments.part == "watching":
+        watching.measure()
     elif arguments.part == "hostile":
         hostile.measure(arguments.events or hostile.PAYLOADS)
     elif arguments.part == "replay":
