@@ -39,15 +39,14 @@ def measure() -> None:
     jobs = [JOBS[name] for name in steps.STEPS]
     with tempfile.TemporaryDirectory(prefix="lintas-bench-") as folder:
         plans = Plans(compose(catalogue.write(Path(folder), jobs), numbering()), steps._KEYS)
-    rows = []
+    rows: list[list[str]] = []
     for job in reversed(jobs):
         raws = steps._publish(plans, job)
-        for size in BATCHES:
-            rows.append([job.name, f"{size:,}", *_compared(plans, job, raws, size)])
+        rows += [[job.name, f"{size:,}", *_compared(plans, job, raws, size)] for size in BATCHES]
     head = ["job", "events in a batch", "unwatched, us an event", "watched, us an event", "more"]
     text = (
-        f"Best of {ROUNDS} rounds, in turns, of {steps.EVENTS:,} events; processor time of deciding and of making record "
-        f"batches, without Kafka.\n\n{report.table(head, rows)}\n\n{moment()}"
+        f"Best of {ROUNDS} rounds, in turns, of {steps.EVENTS:,} events; processor time of deciding and of making "
+        f"record batches, without Kafka.\n\n{report.table(head, rows)}\n\n{moment()}"
     )
     report.write_section("watching", text)
     print(text)
