@@ -29,7 +29,11 @@ def serve_or_misuse(program: str, registry: "CollectorRegistry", health: "Health
 
 
 def serve_near(
-    program: str, registry: "CollectorRegistry", health: "Health", listen: tuple[str, int] | None, usual: tuple[str, int]
+    program: str,
+    registry: "CollectorRegistry",
+    health: "Health",
+    listen: tuple[str, int] | None,
+    usual: tuple[str, int],
 ) -> None:
     """As ``serve_or_misuse``; where nobody said, at the usual address, or at another port if that is taken."""
     from monitoring.endpoints import serve

@@ -35,7 +35,7 @@ class Program:
 
 
 PROGRAMS: tuple[Program, ...] = (
-    Program("worker", ("worker",)),
+    Program("worker", ("worker",), listens=True),
     Program("vital-statistics", ("processor", "vital-statistics"), attempts=None),
     Program("exporter", ("exporter",), attempts=None, listens=True),
     Program("bookkeeper", ("bookkeeper",), attempts=None, listens=True),
