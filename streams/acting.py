@@ -75,15 +75,26 @@ def cancel(settings: Settings, system: str, actor: Actor, *, reason: str = "") -
     return ended
 
 
-def unmasked(settings: Settings, look: Callable[[], T], actor: Actor, target: str, *, agency: str, reason: str) -> T:
+def unmasked(
+    settings: Settings,
+    look: Callable[[], T],
+    actor: Actor,
+    target: str,
+    *,
+    agency: str,
+    reason: str,
+    told: Callable[[T], str] = lambda _: "shown",
+) -> T:
     """What somebody looks at in clear, once it is recorded that they do.
+
+    ``told`` says by name what that was.
 
     Raises:
         BusUnavailable: it cannot be recorded; nothing was looked at.
     """
     with recorded(settings, actor, UNMASK, target, agency=agency, reason=reason) as under:
         seen = look()
-        under.detail = "shown"
+        under.detail = told(seen)
     return seen
 
 

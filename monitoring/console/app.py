@@ -25,7 +25,7 @@ from monitoring.console.issuer import CLIENT_ID, EmbeddedIssuer
 from monitoring.console.login import Client, Login, client_of
 from monitoring.console.measures import Measures
 from monitoring.console.page import Page
-from monitoring.console.pages import letters, overview
+from monitoring.console.pages import inboxes, letters, overview
 from monitoring.console.people import demo_people
 from monitoring.console.sessions import Sessions, session_key
 from monitoring.console.templates import Static, Templates
@@ -40,6 +40,7 @@ SECRET_FILE: Final = "oidc-client-secret"  # noqa: S105  its name
 PAGES: Final[Sequence[Page]] = (
     *public.PAGES,
     *overview.PAGES,
+    *inboxes.PAGES,
     *letters.PAGES,
 )
 

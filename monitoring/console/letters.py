@@ -18,6 +18,7 @@ from streams.masked import Sight
 from streams.redrive import Choice
 
 FIELDS: Final = ("agreement", "type", "stage", "rule", "since", "until", "event_id", "text", "where", "every")
+SHORTEST_REASON: Final = 10  # characters
 IN_ADDRESSES: Final = ("agreement", "type", "stage", "rule", "since", "until", "every")  # the rest may tell of a person
 
 

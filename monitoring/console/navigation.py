@@ -19,6 +19,7 @@ NAVIGATION: Final = (
     Entry("/", "frame.overview", Right.SEE_BUS),
     Entry("/event-types", "frame.event_types", Right.SEE_BUS),
     Entry("/agreements", "frame.agreements", Right.SEE_BUS),
+    Entry("/inboxes", "frame.inboxes", Right.SEE_INBOX),
     Entry("/dead-letters", "frame.dead_letters", Right.SEE_DEAD_LETTERS),
     Entry("/quarantine", "frame.quarantine", Right.SEE_QUARANTINE),
     Entry("/workers", "frame.workers", Right.SEE_BUS),

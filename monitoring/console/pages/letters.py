@@ -18,6 +18,7 @@ from monitoring.console.letters import (
     FIELDS,
     IN_ADDRESSES,
     QUARANTINE,
+    SHORTEST_REASON,
     BadField,
     Filter,
     Kind,
@@ -38,7 +39,6 @@ from streams.redrive import attempt, left_to_give, outcomes_of
 
 SHOWN: Final = 50
 LISTED: Final = 2_000  # letters looked at where nothing is looked for
-SHORTEST_REASON: Final = 10
 MOST_RAW: Final = 4_096  # bytes shown of an event that cannot be read
 
 
