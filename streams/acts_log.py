@@ -21,6 +21,7 @@ REDRIVE, DISCARD, REPLAY, CANCEL, UNMASK = "redrive", "discard", "replay", "canc
 RESUME, APPLY, RESIZE = "resume", "apply", "resize"
 ACTS: Final = (REDRIVE, DISCARD, REPLAY, CANCEL, UNMASK, RESUME, APPLY, RESIZE)
 MOST_CHARACTERS: Final = 500  # of what a person or a browser writes
+MOST_TOLD: Final = 4_000  # of what came of an act
 _BEGUN, _ENDED = "begun", "ended"
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
@@ -86,7 +87,12 @@ class Act:
     def ending(self) -> tuple[bytes, bytes]:
         """Key and value of its second record, if it has ended."""
         assert self.ended is not None, "it has ended"
-        told = {"kind": _ENDED, "at": self.ended.isoformat(), "outcome": self.outcome, "detail": plain(self.detail)}
+        told = {
+            "kind": _ENDED,
+            "at": self.ended.isoformat(),
+            "outcome": self.outcome,
+            "detail": plain(self.detail, MOST_TOLD),
+        }
         return self.id.encode(), _json(told)
 
     @classmethod
@@ -135,9 +141,9 @@ class Acts:
         return reversed(self._acts.values())
 
 
-def plain(text: str) -> str:
+def plain(text: str, most: int = MOST_CHARACTERS) -> str:
     """A text as it may stand in the log: on one line, not too long."""
-    return _CONTROL.sub(" ", text).strip()[:MOST_CHARACTERS]
+    return _CONTROL.sub(" ", text).strip()[:most]
 
 
 def _json(value: dict[str, str]) -> bytes:

@@ -2,9 +2,18 @@
 
 import dataclasses
 import datetime as dt
+import enum
 
 from streams.replay import State
 from streams.replay_log import DONE, GONE_ON, Replay, Replays
+
+
+class Span(enum.StrEnum):
+    """What can be wrong with a span of time."""
+
+    NOT_PAST = "not_past"  # it does not begin at a moment at which events were published
+    BACKWARDS = "backwards"  # it ends before it begins
+    FUTURE = "future"  # it ends later than now
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -50,12 +59,12 @@ def progress_of(replays: Replays, one: Replay, reached: State) -> list[Progress]
     return rows
 
 
-def span_problem(since: dt.datetime, until: dt.datetime | None, now: dt.datetime) -> str:
-    """What is wrong with the span of time that a replay is asked for; empty if nothing is."""
+def span_problem(since: dt.datetime, until: dt.datetime | None, now: dt.datetime) -> Span | None:
+    """What is wrong with the span of time that a replay is asked for; None if nothing is."""
     if since.timestamp() < 0 or since > now:
-        return "from is not a moment at which events were published"
+        return Span.NOT_PAST
     if until is not None and until <= since:
-        return "to is not behind from"
+        return Span.BACKWARDS
     if until is not None and until > now:
-        return "to is in the future: without it, everything up to now is given"
-    return ""
+        return Span.FUTURE
+    return None

@@ -103,10 +103,15 @@ def replay(
 
 
 def _check_span(since: dt.datetime, until: dt.datetime | None) -> None:
-    from streams.replay_progress import span_problem
+    from streams.replay_progress import Span, span_problem
 
-    if problem := span_problem(since, until, dt.datetime.now(dt.UTC)):
-        raise click.UsageError(f"--{problem}")
+    told = {
+        Span.NOT_PAST: "--from is not a moment at which events were published",
+        Span.BACKWARDS: "--to is not behind --from",
+        Span.FUTURE: "--to is in the future: without it, everything up to now is given",
+    }
+    if (problem := span_problem(since, until, dt.datetime.now(dt.UTC))) is not None:
+        raise click.UsageError(told[problem])
 
 
 def _dry_run(settings: Settings, request: "Request", output: str) -> None:

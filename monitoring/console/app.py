@@ -25,7 +25,7 @@ from monitoring.console.issuer import CLIENT_ID, EmbeddedIssuer
 from monitoring.console.login import Client, Login, client_of
 from monitoring.console.measures import Measures
 from monitoring.console.page import Page
-from monitoring.console.pages import inboxes, letters, overview
+from monitoring.console.pages import acts, inboxes, letters, overview, replays
 from monitoring.console.people import demo_people
 from monitoring.console.sessions import Sessions, session_key
 from monitoring.console.templates import Static, Templates
@@ -42,6 +42,8 @@ PAGES: Final[Sequence[Page]] = (
     *overview.PAGES,
     *inboxes.PAGES,
     *letters.PAGES,
+    *replays.PAGES,
+    *acts.PAGES,
 )
 
 

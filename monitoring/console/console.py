@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from lintas.settings import Settings
 from monitoring.console.bus import Bus
+from monitoring.console.jobs import Jobs
 from monitoring.console.login import Login
 from monitoring.console.measures import Measures
 from monitoring.console.sessions import Sessions
@@ -24,6 +25,7 @@ class Console:
         url: where browsers find it, without a slash at the end.
         bus: what is known of the bus.
         stopping: whether the server ends; streams end with it.
+        jobs: what takes longer than a page may.
     """
 
     settings: Settings
@@ -34,3 +36,4 @@ class Console:
     templates: Templates
     measures: Measures
     stopping: Callable[[], bool] = never
+    jobs: Jobs = dataclasses.field(default_factory=Jobs)

@@ -22,6 +22,8 @@ NAVIGATION: Final = (
     Entry("/inboxes", "frame.inboxes", Right.SEE_INBOX),
     Entry("/dead-letters", "frame.dead_letters", Right.SEE_DEAD_LETTERS),
     Entry("/quarantine", "frame.quarantine", Right.SEE_QUARANTINE),
+    Entry("/replays", "frame.replays", Right.SEE_REPLAYS),
     Entry("/workers", "frame.workers", Right.SEE_BUS),
     Entry("/history", "frame.history", Right.SEE_BUS),
+    Entry("/acts", "frame.acts", Right.SEE_ACTS),
 )
