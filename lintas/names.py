@@ -27,6 +27,9 @@ LANES_OFFSETS_GROUP = "lintas.lanes.offsets"  # no members: positions in events.
 ADMIN = "admin"
 WORKER = "lintas.worker"
 RESERVED_AGENCY = "lintas"
+BUS_DOMAIN = "lintas.bus"  # of the bus's own event types
+CANARY = "lintas.canary"  # sends itself events, and is the only one to receive them; its agreement is called so too
+CANARY_EVENT_TYPE = "lintas.bus.canary.sent.v1"
 
 HEADER_SALT = "lintas-salt"  # the recipient's own salt: opens the commitment to what it received, and nothing else
 HEADER_REPLAY = "ce_replay"  # the number of the replay that an event is given for
@@ -108,3 +111,8 @@ def subject_of_topic(topic: str) -> str:
 def released_subject(consumer: str, agreement: str) -> str:
     """The registry subject of what one agreement releases to one consumer."""
     return f"{INBOX}{consumer}-{agreement}"
+
+
+def is_bus_name(name: str) -> bool:
+    """Whether an event type, a domain, a system or an agreement can only be the bus's own."""
+    return name.startswith(f"{RESERVED_AGENCY}.")

@@ -84,8 +84,9 @@ def _agreements(found: Families, snapshot: Snapshot, now: dt.datetime) -> None:
 
 
 def _end(contract: Agreement) -> float:
-    """The end of the last day on which an agreement is valid."""
-    return dt.datetime.combine(contract.valid.until + dt.timedelta(days=1), dt.time(), JAKARTA).timestamp()
+    """The end of the last day on which an agreement is valid; of the last day that there is, too."""
+    begins = dt.datetime.combine(contract.valid.until, dt.time(), JAKARTA)
+    return begins.timestamp() + dt.timedelta(days=1).total_seconds()
 
 
 def _set_aside(found: Families, sight: Sight, snapshot: Snapshot) -> None:

@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
+from lintas import names
 from schemas.check_clear import clear_problems
 from schemas.check_event_type import systems_of
 from schemas.conditions import Condition, ConditionError
@@ -19,12 +20,18 @@ def agreement_problems(
 ) -> Iterator[CatalogueProblem]:
     """Every problem of one agreement; ``schema`` is that of its event type, None if there is none to be used."""
     place = catalogue.place("agreement", agreement.agreement)
+    if names.is_bus_name(agreement.agreement):
+        message = f"{agreement.agreement} begins as the bus's own do: choose another name"
+        yield place.problem(("agreement",), "reserved-name", message)
     yield from _parties(catalogue, agreement, place)
     yield from _validity(agreement, place, today)
     for attribute, message in envelope_problems(agreement):
         yield place.problem(("envelope", attribute), "envelope", f"{attribute} {message}")
     event_type = catalogue.event_types.get(agreement.event_type)
-    if event_type is None:
+    if names.is_bus_name(agreement.event_type):
+        message = f"{agreement.event_type} is the bus's own: no system of an agency may receive it"
+        yield place.problem(("event_type",), "bus-event-type", message)
+    elif event_type is None:
         if not catalogue.is_unread("event-type", agreement.event_type):
             message = f"there is no event type {agreement.event_type}"
             hint = did_you_mean(agreement.event_type, catalogue.event_types)

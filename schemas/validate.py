@@ -24,7 +24,8 @@ RULES: Final[Mapping[str, str]] = {
     "schema-json": "an .avsc that is not JSON",
     "schema-alone": "an .avsc without its event type",
     # Agencies and event types (schemas/check_event_type.py).
-    "reserved-name": f"the agency {names.RESERVED_AGENCY} is the bus itself",
+    "reserved-name": f"the agency {names.RESERVED_AGENCY} and all that begins with {names.RESERVED_AGENCY}. "
+    "is the bus itself",
     "duplicate-domain": "two agencies share a domain",
     "unknown-agency": "a reference to an agency that is not there",
     "unknown-system": "a reference to a system that is not there",
@@ -38,6 +39,7 @@ RULES: Final[Mapping[str, str]] = {
     "before-shape": "the record of values before a correction has other fields or types than the event",
     "classification": "an event type with personal fields is not classified personal",
     # Agreements (schemas/check_agreement.py, schemas/check_clear.py).
+    "bus-event-type": "an agreement gives somebody the bus's own events, such as its canary's",
     "foreign-provider": "an agreement's provider does not own the event type",
     "validity": "an agreement ends before it begins",
     "expired": "an agreement is out of date",
@@ -86,6 +88,10 @@ def _agencies(catalogue: Catalogue) -> Iterator[CatalogueProblem]:
         place = catalogue.place("agency", name)
         if name == names.RESERVED_AGENCY:
             yield place.problem(("agency",), "reserved-name", f"{name} is the bus itself: choose another name")
+        if names.is_bus_name(agency.domain):
+            yield place.problem(
+                ("domain",), "reserved-name", f"{agency.domain} is the bus's own: choose another domain"
+            )
         other = owners.setdefault(agency.domain, name)
         if other != name:
             yield place.problem(("domain",), "duplicate-domain", f"{agency.domain} is the domain of {other} already")

@@ -155,7 +155,8 @@ def diff(ctx: click.Context, *, directory: Path, output: str) -> None:
 def apply(*, directory: Path, prune: bool, wait: bool, timeout: float, author: str, output: str) -> None:
     """Put a catalogue in force: schemas, topics, users, rights, then the catalogue itself.
 
-    DIR defaults to the example deployment. A catalogue with a problem changes nothing. Applying again does what is
+    DIR defaults to the example deployment. The bus adds its own canary (docs/how-to/watch-the-bus.md), which no system
+    of an agency can be given. A catalogue with a problem changes nothing. Applying again does what is
     left to do, after an interruption too. What a catalogue drops (an agreement, an event type) loses its effect at
     once; what that leaves over on Kafka is deleted by --prune only, and a topic never as long as it holds events
     that nobody has read. Passwords of new users are written to the folder of secrets.
@@ -218,7 +219,8 @@ def history(*, output: str) -> None:
 
 
 def _checked(settings: Settings, directory: Path) -> "Catalogue":
-    """A catalogue without problems, compared with the schemas that the bus has registered."""
+    """A catalogue without problems, compared with the schemas that the bus has registered, and the bus's own part."""
+    from schemas.bus_catalogue import with_bus
     from schemas.load import load
     from schemas.model import JAKARTA
     from schemas.validate import validate as problems_of
@@ -231,7 +233,7 @@ def _checked(settings: Settings, directory: Path) -> "Catalogue":
             f"{directory / problem.file}:{problem.line}: {problem.rule}: {problem.message}" for problem in problems
         )
         raise InvalidCatalogue(count=len(problems), report=report)
-    return read
+    return with_bus(read)
 
 
 def _print_changes(changes: Sequence["Change"]) -> None:

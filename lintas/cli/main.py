@@ -35,6 +35,7 @@ NOUNS: dict[str, str] = {
     "bookkeeper": "lintas.cli.bookkeeper:bookkeeper",
     "console": "lintas.cli.console:console",
     "exporter": "lintas.cli.exporter:exporter",
+    "canary": "lintas.cli.canary:canary",
     "worker": "lintas.cli.worker:worker",
     "processor": "lintas.cli.processor:processor",
 }

@@ -38,6 +38,7 @@ PROGRAMS: tuple[Program, ...] = (
     Program("worker", ("worker",), listens=True),
     Program("vital-statistics", ("processor", "vital-statistics"), attempts=None),
     Program("exporter", ("exporter",), attempts=None, listens=True),
+    Program("canary", ("canary",), attempts=None, listens=True),
     Program("bookkeeper", ("bookkeeper",), attempts=None, listens=True),
     Program("console", ("console",), attempts=None, listens=True),
 )

@@ -76,6 +76,10 @@ BROKEN: dict[str, tuple[dict[str, Edit], Expected]] = {
             (BIRTHS, "provider:", "foreign-provider"),
         },
     ),
+    "the canary's events are nobody's": (
+        {QUAKES: [("event_type: id.go.bmkg.earthquake.measured.v1", "event_type: lintas.bus.canary.sent.v1")]},
+        {(QUAKES, "event_type:", "bus-event-type")},
+    ),
     "schemas that are none": (
         {
             BIRTH_AVSC: [('"type": "int"}', '"type": "integer"}')],
