@@ -21,11 +21,19 @@ from monitoring import group_status
 from monitoring.endpoints import serve
 from monitoring.exporter import Exporter
 from schemas.bus_catalogue import with_bus
+from schemas.provision import ensure_bus
 
 EVENTS = 40
 LANES = names.LANES_OFFSETS_GROUP
 LINTAS_CANARY = ("-m", "lintas", "canary", "--every", "0.5", "--listen", "127.0.0.1:0")
 Samples = dict[tuple[str, ...], float]
+
+
+@pytest.fixture
+def settings(catalogue_bus: Settings, tmp_path: Path) -> Settings:
+    ensure_bus(catalogue_bus)
+    put_in_force(catalogue_bus, lane_bus.catalogue(tmp_path / "catalogue"))
+    return catalogue_bus
 
 
 @pytest.fixture
@@ -38,7 +46,7 @@ def run(settings: Settings, tmp_path: Path) -> Iterator[Callable[..., Worker]]:
 
     yield start
     for one in started:
-        one.kill()
+        one.end()
 
 
 class Watched:
