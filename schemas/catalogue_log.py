@@ -139,6 +139,20 @@ class CatalogueLog:
         digests = {self._object(pointer.manifest).get(name) for pointer in self._pointers.values()}
         return (self._object(digest) for digest in digests if digest is not None)
 
+    def released_ever(self) -> dict[str, list[int]]:
+        """The ids of the released schemas that each agreement ever had, the oldest first."""
+        ids: dict[str, int] = {}  # by the digest of an agreement
+        found: dict[str, list[int]] = {}
+        for _, pointer in sorted(self._pointers.items()):
+            for name, digest in self._object(pointer.manifest).items():
+                if name.startswith("agreement/"):
+                    if digest not in ids:
+                        ids[digest] = self._object(digest)["released"]["id"]
+                    known = found.setdefault(name.removeprefix("agreement/"), [])
+                    if ids[digest] not in known:
+                        known.append(ids[digest])
+        return found
+
     def topics_ever(self) -> set[str]:
         """The topic of every event type that any catalogue ever held."""
         return set().union(*(self._topics(pointer.manifest) for pointer in self._pointers.values()))

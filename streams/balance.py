@@ -8,7 +8,7 @@ import io
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final
+from typing import Any, Final, Protocol
 
 import fastavro
 
@@ -51,6 +51,13 @@ class AgreementsByCatalogue:
         return self._known[digest].get(event_type, {})
 
 
+class Beside(Protocol):
+    """Takes note of the audit records that the books are made of, as they are read; made anew with the books."""
+
+    def decide(self, batch: Mapping[str, Any]) -> None:
+        """The next decoded audit record; each comes once."""
+
+
 class Reading:
     """The books of a running bus, read on from where the round before has ended.
 
@@ -61,7 +68,12 @@ class Reading:
     """
 
     def __init__(
-        self, settings: Settings, *, since: dt.datetime | None = None, until: dt.datetime | None = None
+        self,
+        settings: Settings,
+        *,
+        since: dt.datetime | None = None,
+        until: dt.datetime | None = None,
+        beside: Callable[[], Beside] | None = None,
     ) -> None:
         """Begin to read.
 
@@ -69,10 +81,12 @@ class Reading:
             settings: of the bus.
             since: only events that were published at this moment or later; what became of others is not asked for.
             until: only events that were published before.
+            beside: makes what is kept beside the books.
         """
         self._settings, self._since, self._until = settings, since, until
         self._cluster = Cluster(settings)
         self._schema = fastavro.parse_schema(dict(AUDIT_SCHEMA))
+        self._make_beside = beside
         self.records = 0
         self.catalogues = CatalogueLog()
         self._begin()
@@ -85,6 +99,7 @@ class Reading:
             since_ms=-math.inf if self._since is None else _ms(self._since),
             until_ms=math.inf if self._until is None else _ms(self._until),
         )
+        self._beside = None if self._make_beside is None else self._make_beside()
 
     def round(self, progress: Progress = lambda _, __: None) -> None:
         """Enter what is new, up to a new cut.
@@ -150,6 +165,8 @@ class Reading:
         batch = fastavro.schemaless_reader(io.BytesIO(body), self._schema, None)
         assert isinstance(batch, dict), "the schema is a record's"
         self.books.decide(batch, settled=record.offset < upto.settled[record.topic, record.partition])
+        if self._beside is not None:
+            self._beside.decide(batch)
 
     def _shortened(
         self, partitions: Iterable[Partition], starts: Mapping[Partition, int], ends: Mapping[Partition, int]

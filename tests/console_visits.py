@@ -12,10 +12,13 @@ import yaml
 
 from lintas.settings import Settings
 from monitoring.console.app import PAGES, build
-from monitoring.console.bus import Bus, Catalogue
+from monitoring.console.bus import Bus
+from monitoring.console.catalogue_view import Catalogue
 from monitoring.console.known import Known
+from monitoring.console.ledger import Ledger
 from monitoring.console.page import Page
 from monitoring.console.people import people_file
+from monitoring.console.samples import Sample
 from schemas.snapshot import Snapshot
 from streams.overview import Overview
 
@@ -28,11 +31,17 @@ class StillBus:
     def __init__(self) -> None:
         self.catalogue: Known[Catalogue | None] = Known()
         self.lanes: Known[Overview] = Known()
+        self.ledger: Known[Ledger] = Known()
+        self.progress = (0, 0)
+        self.sampled: Sequence[Sample] = ()
         self.version = 0
         self.snapshots: dict[str, Snapshot] = {}
 
     def snapshot(self, manifest: str) -> Snapshot:
         return self.snapshots[manifest]
+
+    def samples(self, snapshot: Snapshot, event_type: str) -> Sequence[Sample]:  # noqa: ARG002  as Bus has it
+        return self.sampled
 
 
 class Browser:

@@ -6,7 +6,6 @@ from typing import Any
 import click
 from rich.console import Console
 
-from lintas.cli.agreement_cases import CaseRunner
 from lintas.cli.author import as_actor, author_option
 from lintas.cli.catalogue import EXAMPLE_DEPLOYMENT, folder_argument
 from lintas.cli.catalogue_folder import (
@@ -24,6 +23,7 @@ from schemas.model import ENVELOPE_ATTRIBUTES, Agreement, EventType, as_json
 from schemas.paths import leaves, type_text
 from schemas.released import deciding_rule
 from schemas.rules import ReleaseRule
+from streams.case_runner import CaseRunner
 
 
 @click.group()
@@ -105,13 +105,13 @@ def test(ctx: click.Context, *, agreement_id: str | None, directory: Path | None
         directory = Path(agreement_id)
         agreement_id = None
     directory = directory or EXAMPLE_DEPLOYMENT
-    catalogue, _ = read_folder(directory)
+    catalogue, snapshot = read_folder(directory)
     if agreement_id is not None:
         require_name("agreement", agreement_id, catalogue.agreements, "lintas agreement list")
     chosen = sorted(catalogue.agreements) if agreement_id is None else [agreement_id]
     read = {name: load_cases(catalogue, name) for name in chosen}
     refuse(directory, [problem for _, problems in read.values() for problem in problems])
-    runner = CaseRunner(catalogue)
+    runner = CaseRunner(snapshot)
     results: list[dict[str, Any]] = []
     for name, (cases, _) in read.items():
         failures = [{"case": case.case, "differences": found} for case in cases if (found := runner.run(name, case))]

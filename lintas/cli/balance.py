@@ -1,5 +1,6 @@
 """``lintas balance``: whether what went in equals what came out."""
 
+import dataclasses
 import datetime as dt
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from lintas.cli.output import output_option, print_json, print_table
 from lintas.settings import Settings
 
 if TYPE_CHECKING:
-    from streams.books import Books, Difference
+    from streams.books import Difference
 
 DIFFERENT = 3
 _EVENT_TYPE = ("event type", "published", "routed", "duplicate", "quarantined", "in flight")
@@ -47,6 +48,7 @@ def balance(ctx: click.Context, *, since: dt.datetime | None, until: dt.datetime
     Exit 0 the books balance, 3 there are differences.
     """
     from streams.balance import balance as read_books
+    from streams.totals import of_agreements, of_event_types
 
     console = Console(stderr=True)
     with console.status("reading the books") as status:
@@ -57,7 +59,8 @@ def balance(ctx: click.Context, *, since: dt.datetime | None, until: dt.datetime
             progress=lambda read, total: status.update(f"reading the books: {read:,} of about {total:,} records"),
         )
     differences = books.differences()
-    event_types, agreements = _event_types(books), _agreements(books)
+    event_types = list(map(dataclasses.astuple, of_event_types(books)))
+    agreements = list(map(dataclasses.astuple, of_agreements(books)))
     if output == "json":
         print_json(
             {
@@ -76,34 +79,6 @@ def balance(ctx: click.Context, *, since: dt.datetime | None, until: dt.datetime
         if not differences:
             click.echo(f"{click.style('the books balance', fg='green', bold=True)}: {_sum(event_types)}")
     ctx.exit(DIFFERENT if differences else 0)
-
-
-def _event_types(books: "Books") -> Sequence[Sequence[Any]]:
-    return [
-        (
-            account.event_type or topic,
-            account.events.found,
-            account.outcomes["routed"],
-            account.outcomes["duplicate"],
-            account.outcomes["quarantined"],
-            account.in_flight,
-        )
-        for topic, account in sorted(books.event_types.items())
-    ]
-
-
-def _agreements(books: "Books") -> Sequence[Sequence[Any]]:
-    return [
-        (
-            name,
-            account.event_type,
-            account.routed,
-            *(account.outcomes[outcome] for outcome in ("delivered", "filtered", "dead", "waiting")),
-            account.not_in_force,
-            account.replayed["delivered"],
-        )
-        for name, account in sorted(books.agreements.items())
-    ]
 
 
 def _sum(event_types: Sequence[Sequence[Any]]) -> str:

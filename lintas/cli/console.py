@@ -1,5 +1,6 @@
 """``lintas console``: the web pages on which people see how the bus is, and act."""
 
+import datetime as dt
 import logging
 import signal
 import sys
@@ -7,11 +8,13 @@ import sys
 import click
 
 from lintas.cli.address import Address
+from lintas.cli.moment import Moment
 from lintas.errors import BadSettings
 from lintas.settings import Settings
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 STOP_SECONDS = 5
+USUAL_PERIOD = dt.timedelta(hours=24)
 
 log = logging.getLogger(__name__)
 
@@ -19,9 +22,15 @@ log = logging.getLogger(__name__)
 @click.command()
 @click.option("--listen", type=Address(), default="127.0.0.1:8460", show_default=True, help="where it is served")
 @click.option(
+    "--from",
+    "since",
+    type=Moment(),
+    help="books of events published then or later; 24 hours ago if not given",
+)
+@click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
-def console(*, listen: tuple[str, int], log_level: str) -> None:
+def console(*, listen: tuple[str, int], since: dt.datetime | None, log_level: str) -> None:
     """Serve the console: how the bus is, who may have which fields of what, what failed and why.
 
     People log in by OpenID Connect (LINTAS_OIDC_ISSUER). Where that is not set, and the console listens on loopback, it
@@ -59,7 +68,7 @@ def console(*, listen: tuple[str, int], log_level: str) -> None:
             reason=f"it is not set, and the console is to listen on {host}, where others than this machine reach it",
             remedy="set it to the issuer of your people's identities, or listen on 127.0.0.1.",
         )
-    bus = LiveBus(settings)
+    bus = LiveBus(settings, since or dt.datetime.now(dt.UTC) - USUAL_PERIOD)
     app = build(settings, bus, url)
     server = uvicorn.Server(
         uvicorn.Config(

@@ -25,7 +25,17 @@ from monitoring.console.issuer import CLIENT_ID, EmbeddedIssuer
 from monitoring.console.login import Client, Login, client_of
 from monitoring.console.measures import Measures
 from monitoring.console.page import Page
-from monitoring.console.pages import acts, inboxes, letters, overview, replays
+from monitoring.console.pages import (
+    acts,
+    agreements,
+    event_types,
+    history,
+    inboxes,
+    letters,
+    overview,
+    replays,
+    workers,
+)
 from monitoring.console.people import demo_people
 from monitoring.console.sessions import Sessions, session_key
 from monitoring.console.templates import Static, Templates
@@ -44,6 +54,10 @@ PAGES: Final[Sequence[Page]] = (
     *letters.PAGES,
     *replays.PAGES,
     *acts.PAGES,
+    *event_types.PAGES,
+    *agreements.PAGES,
+    *workers.PAGES,
+    *history.PAGES,
 )
 
 

@@ -9,6 +9,8 @@ import yaml
 from markupsafe import Markup, escape
 from starlette.requests import HTTPConnection
 
+from monitoring.console.formats import Formats
+
 FOLDER: Final = Path(__file__).parent / "texts"
 LANGUAGES: Final = ("id", "en")  # the first is what the bus's people speak
 USUAL: Final = "id"
@@ -33,10 +35,10 @@ class Texts:
     def __init__(self, language: str) -> None:
         """``language`` is one of LANGUAGES."""
         self.language = language
-        self._texts = texts_of(language)
+        self._texts, self._formats = texts_of(language), Formats(language)
 
     def __call__(self, key: str, **values: Any) -> str:
-        """A text with its values in place; ``n`` chooses between one and other.
+        """A text with its values in place, whole numbers as the language writes them; ``n`` chooses the form.
 
         Values are escaped for HTML, texts are ours and may hold markup.
 
@@ -46,7 +48,10 @@ class Texts:
         text = self._texts[key]
         if isinstance(text, dict):
             text = text["one" if values["n"] == 1 else "other"]
-        return Markup(text).format(**{name: escape(value) for name, value in values.items()})  # noqa: S704  from our files
+        written = {
+            name: self._formats.number(value) if isinstance(value, int) else value for name, value in values.items()
+        }
+        return Markup(text).format(**{name: escape(value) for name, value in written.items()})  # noqa: S704  from our files
 
     def has(self, key: str) -> bool:
         """Whether there is such a text."""

@@ -1,57 +1,73 @@
-"""The cases of agreements run with the code that lanes decide with."""
+"""Events of cases, decided with the code that lanes decide with; nothing is published, no bus is needed."""
 
+import dataclasses
 import datetime as dt
 from collections.abc import Mapping
 from typing import Final
 
 from lintas import names
-from schemas.cases import Case, Outcome, differences
-from schemas.compose import compose, numbering
-from schemas.load import Catalogue
-from schemas.model import Agreement, EventType, Standing
+from schemas.cases import Case, CaseEvent, Outcome, differences
+from schemas.model import EventType, Standing
 from schemas.pseudonyms import KEY_BYTES, PseudonymKeys
+from schemas.snapshot import Snapshot
 from schemas.wire import envelope as envelopes
 from schemas.wire import framing, json_data
 from schemas.wire.codec import Codec
 from schemas.wire.errors import MalformedEvent, Problem
-from streams.decide import AgreementPlan, Dead, Delivery, EventTypePlan, Plans
+from streams.decide import AgreementPlan, Dead, Delivery, EventTypePlan
 from streams.records import InputRecord
 
 _KEYS: Final = PseudonymKeys.fixed({1: b"cases do not depend on the key".ljust(KEY_BYTES)})
 
 
-class CaseRunner:
-    """Decides the events of cases as a lane would, without a bus."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Judged:
+    """What the bus did with the event of a case, and every problem, if it is dead or quarantined."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        """``catalogue`` is valid."""
-        self._snapshot = compose(catalogue, numbering())
-        self._plans = Plans(self._snapshot, _KEYS)
+    outcome: Outcome
+    problems: tuple[Problem, ...] = ()
+
+
+class CaseRunner:
+    """Decides the events of cases as a lane would. Pseudonyms are of a key of its own, which no consumer has."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        """``snapshot``: a catalogue; an event type of it is compiled when its first case comes."""
+        self._snapshot = snapshot
+        self._plans: dict[str, EventTypePlan] = {}
 
     def run(self, agreement_id: str, case: Case) -> list[str]:
         """How what the bus does differs from what the case expects, a line each."""
         agreement = self._snapshot.agreements[agreement_id].contract
         system = self._snapshot.system(agreement.consumer)
         pseudonymise = _KEYS.for_consumer(agreement.consumer, system.pseudonym_key, agreement.pseudonym_domain)
-        return differences(case, self._outcome(agreement, case), pseudonymise)
+        judged = self.judge(agreement_id, case.event, case.moment(agreement))
+        return differences(case, judged.outcome, pseudonymise)
 
-    def _outcome(self, agreement: Agreement, case: Case) -> Outcome:
-        published = self._snapshot.event_types[agreement.event_type]
-        event_type = self._plans.by_topic[published.topic]
+    def judge(self, agreement_id: str, event: CaseEvent, at: dt.datetime) -> Judged:
+        """What the bus does for an agreement with an event that is published and decided at ``at``."""
+        agreement = self._snapshot.agreements[agreement_id].contract
+        event_type = self._plan(agreement.event_type)
         plan = next(plan for plan in event_type.agreements if plan.agreement == agreement)
-        at = case.moment(agreement)
+        contract = self._snapshot.event_types[agreement.event_type].contract
         try:
-            event = event_type.read(_record(published.contract, event_type, case, at))
+            read = event_type.read(_record(contract, event_type, event, at))
         except MalformedEvent as error:
-            return Outcome("quarantined", _names(error.problems))
+            return Judged(Outcome("quarantined", _names(error.problems)), tuple(error.problems))
         if agreement.standing(at) is not Standing.IN_FORCE:
-            return Outcome("not_in_force")
-        decision = plan.decide(event)
+            return Judged(Outcome("not_in_force"))
+        decision = plan.decide(read)
         if isinstance(decision, Dead):
-            return Outcome("dead", _names(decision.problems))
+            return Judged(Outcome("dead", _names(decision.problems)), decision.problems)
         if isinstance(decision, Delivery):
-            return self._released(plan, decision)
-        return Outcome("filtered")
+            return Judged(self._released(plan, decision))
+        return Judged(Outcome("filtered"))
+
+    def _plan(self, event_type: str) -> EventTypePlan:
+        if event_type not in self._plans:
+            published = self._snapshot.event_types[event_type]
+            self._plans[event_type] = EventTypePlan(self._snapshot, published, _KEYS)
+        return self._plans[event_type]
 
     def _released(self, plan: AgreementPlan, delivery: Delivery) -> Outcome:
         codec = Codec(self._snapshot.agreements[plan.agreement.agreement].released.schema)
@@ -62,9 +78,9 @@ class CaseRunner:
         return Outcome("released", data=json_data.to_json(codec, codec.decode(body)), envelope=attributes)
 
 
-def _record(contract: EventType, plan: EventTypePlan, case: Case, at: dt.datetime) -> InputRecord:
+def _record(contract: EventType, plan: EventTypePlan, event: CaseEvent, at: dt.datetime) -> InputRecord:
     """The record that a publisher would have written, in structured mode."""
-    event, given = case.event, case.event.model_fields_set
+    given = event.model_fields_set
     subject = event.subject if "subject" in given else _subject(contract, event.data)
     attributes: Mapping[str, str | None] = {
         "specversion": envelopes.SPECVERSION,

@@ -1,0 +1,78 @@
+"""The books as the console reads them: `lintas balance` all the time, and what flows beside it."""
+
+import dataclasses
+import datetime as dt
+import time
+from collections.abc import Mapping
+
+from lintas.settings import Settings
+from monitoring.console.traffic import Flow, Traffic
+from streams.balance import Reading
+from streams.books import Difference
+from streams.totals import AgreementTotals, EventTypeTotals, of_agreements, of_event_types
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ledger:
+    """The books as they were at the end of a round.
+
+    Attributes:
+        since: only events published since then are in them.
+        differences: what does not agree.
+    """
+
+    since: dt.datetime
+    event_types: Mapping[str, EventTypeTotals]
+    agreements: Mapping[str, AgreementTotals]
+    differences: tuple[Difference, ...]
+    flow: Flow
+
+    @property
+    def all_events(self) -> EventTypeTotals:
+        """The sum over all event types."""
+        sums = [sum(column) for column in zip(*(_numbers(one) for one in self.event_types.values()), strict=True)]
+        return EventTypeTotals("", *(sums or [0] * 5))
+
+    @property
+    def all_deliveries(self) -> AgreementTotals:
+        """The sum over all agreements."""
+        sums = [sum(column) for column in zip(*(_numbers(one) for one in self.agreements.values()), strict=True)]
+        return AgreementTotals("", "", *(sums or [0] * 7))
+
+
+def _numbers(totals: EventTypeTotals | AgreementTotals) -> list[int]:
+    return [value for value in dataclasses.astuple(totals) if isinstance(value, int)]
+
+
+class LedgerReader:
+    """Reads on, round after round."""
+
+    def __init__(self, settings: Settings, since: dt.datetime) -> None:
+        """``since``: only events that were published at this moment or later are asked for."""
+        self._since = since
+        self._traffic = Traffic()
+        self._reading = Reading(settings, since=since, beside=self._begin)
+        self.progress: tuple[int, int] = (0, 0)
+
+    def _begin(self) -> Traffic:
+        self._traffic = Traffic()
+        return self._traffic
+
+    def __call__(self) -> Ledger:
+        """The books after another round.
+
+        Raises:
+            BusUnavailable: Kafka does not answer; the next round makes good for it.
+        """
+        self._reading.round(self._tell)
+        books = self._reading.books
+        return Ledger(
+            self._since,
+            {one.event_type: one for one in of_event_types(books)},
+            {one.agreement: one for one in of_agreements(books)},
+            tuple(books.differences()),
+            self._traffic.flow(time.time()),
+        )
+
+    def _tell(self, read: int, total: int) -> None:
+        self.progress = (read, total)
