@@ -139,6 +139,20 @@ class CatalogueLog:
         digests = {self._object(pointer.manifest).get(name) for pointer in self._pointers.values()}
         return (self._object(digest) for digest in digests if digest is not None)
 
+    def altered(self, before: str | None, after: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The objects of two catalogues, named by their digests, that differ; by name, of each those that it has.
+
+        Raises:
+            CatalogueError: an object is missing.
+        """
+        manifests = [self._object(before) if before else {}, self._object(after)]
+        same = {name for name, digest in manifests[0].items() if manifests[1].get(name) == digest}
+        old, new = (
+            {name: self._object(digest) for name, digest in manifest.items() if name not in same}
+            for manifest in manifests
+        )
+        return old, new
+
     def released_ever(self) -> dict[str, list[int]]:
         """The ids of the released schemas that each agreement ever had, the oldest first."""
         ids: dict[str, int] = {}  # by the digest of an agreement

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from collections.abc import Collection, Iterator, Mapping
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from lintas import names
 from schemas.desired import DAY_MS, Acl, Desired, Topic
@@ -123,8 +123,11 @@ def _is_system(principal: str) -> bool:
 
 def catalogue_changes(in_force: Snapshot | None, wanted: Snapshot) -> list[Change]:
     """What changes in the catalogue itself. What it drops loses its effect at once, pruned or not."""
-    old = in_force.objects() if in_force else {}
-    new = wanted.objects()
+    return object_changes(in_force.objects() if in_force else {}, wanted.objects())
+
+
+def object_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
+    """Likewise, of the published objects of both by their names; those that are the same may be left out."""
     changes = []
     for full_name in {*old, *new}:
         kind, _, name = full_name.partition("/")

@@ -19,6 +19,7 @@ from monitoring.console.ledger import Ledger
 from monitoring.console.page import Page
 from monitoring.console.people import people_file
 from monitoring.console.samples import Sample
+from schemas.catalogue_log import CatalogueLog
 from schemas.snapshot import Snapshot
 from streams.overview import Overview
 
@@ -35,10 +36,10 @@ class StillBus:
         self.progress = (0, 0)
         self.sampled: Sequence[Sample] = ()
         self.version = 0
-        self.snapshots: dict[str, Snapshot] = {}
+        self.log = CatalogueLog()
 
-    def snapshot(self, manifest: str) -> Snapshot:
-        return self.snapshots[manifest]
+    def altered(self, before: str | None, after: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        return self.log.altered(before, after)
 
     def samples(self, snapshot: Snapshot, event_type: str) -> Sequence[Sample]:  # noqa: ARG002  as Bus has it
         return self.sampled

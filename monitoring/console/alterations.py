@@ -5,8 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from schemas.differences import Change, catalogue_changes
-from schemas.snapshot import Snapshot
+from schemas.differences import Change, object_changes
 
 MOST_PLACES: Final = 60  # of one object
 _ABSENT: Final = object()
@@ -36,11 +35,10 @@ class Alteration:
     more: int = 0
 
 
-def alterations(before: Snapshot | None, after: Snapshot) -> list[Alteration]:
-    """Everything that ``after`` changed."""
-    old, new = (before.objects() if before else {}), after.objects()
+def alterations(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Alteration]:
+    """Everything that changed from ``old`` to ``new``: published objects by name; the same ones may be left out."""
     found = []
-    for change in catalogue_changes(before, after):
+    for change in object_changes(old, new):
         name = f"{change.kind.replace(' ', '-')}/{change.name}"
         places: list[Place] = []
         if change.action == "update":

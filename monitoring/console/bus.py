@@ -1,8 +1,8 @@
 """The bus as the pages see it: what was last read of it. No page waits for Kafka."""
 
 import datetime as dt
-from collections.abc import Sequence
-from typing import Final, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
 
 from lintas.settings import Settings
 from monitoring.console.catalogue_view import Catalogue, CatalogueReader
@@ -40,12 +40,8 @@ class Bus(Protocol):
     def version(self) -> int:
         """Another number once anything has been read anew."""
 
-    def snapshot(self, manifest: str) -> Snapshot:
-        """A catalogue of the history, by its whole digest.
-
-        Raises:
-            CatalogueError: this version of the bus does not understand it.
-        """
+    def altered(self, before: str | None, after: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """The objects in which two catalogues of the history differ, by their whole digests; see CatalogueLog."""
 
     def samples(self, snapshot: Snapshot, event_type: str) -> Sequence[Sample]:
         """The newest events of an event type.
@@ -108,9 +104,9 @@ class LiveBus:
         """See Bus."""
         return self._version
 
-    def snapshot(self, manifest: str) -> Snapshot:
+    def altered(self, before: str | None, after: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         """See Bus."""
-        return self._catalogues.snapshot(manifest)
+        return self._catalogues.altered(before, after)
 
     def samples(self, snapshot: Snapshot, event_type: str) -> Sequence[Sample]:
         """See Bus."""

@@ -3,6 +3,7 @@
 import dataclasses
 import threading
 from collections.abc import Mapping
+from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING
 
@@ -82,11 +83,7 @@ class CatalogueReader:
                 self._known = Catalogue.of(self._log, pointer)
         return self._known
 
-    def snapshot(self, manifest: str) -> Snapshot:
-        """A catalogue of the history, by its whole digest.
-
-        Raises:
-            CatalogueError: this version of the bus does not understand it.
-        """
+    def altered(self, before: str | None, after: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """The objects in which two catalogues of the history differ: see CatalogueLog.altered."""
         with self._lock:
-            return self._log.snapshot(manifest)
+            return self._log.altered(before, after)

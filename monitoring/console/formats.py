@@ -19,6 +19,8 @@ _UNITS: Final = {
 }
 NOTHING: Final = Markup("–")  # noqa: RUF001  what a table shows where there is nothing to tell
 
+SPACE: Final = "\N{NO-BREAK SPACE}"
+
 
 class Formats:
     """How one language writes values."""
@@ -43,15 +45,16 @@ class Formats:
             return NOTHING
         unit = self._units
         if seconds < 1:
-            return f"{self.number(seconds * 1000)} {unit['ms']}"
+            return f"{self.number(seconds * 1000)}{SPACE}{unit['ms']}"
         if seconds < 60:  # noqa: PLR2004  a minute
-            return f"{self.number(seconds, 1 if seconds < 10 else 0)} {unit['s']}"  # noqa: PLR2004  two digits
+            return f"{self.number(seconds, 1 if seconds < 10 else 0)}{SPACE}{unit['s']}"  # noqa: PLR2004  two digits
         whole = round(seconds)
         for size, large, smaller, small in ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s")):
             if whole >= size:
                 rest = whole % size // smaller
-                return f"{self.number(whole // size)} {unit[large]}" + (f" {rest} {unit[small]}" if rest else "")
-        return f"{whole} {unit['s']}"
+                small_part = f" {rest}{SPACE}{unit[small]}" if rest else ""
+                return f"{self.number(whole // size)}{SPACE}{unit[large]}{small_part}"
+        raise AssertionError("a minute is the smallest")
 
     def date(self, day: dt.date) -> str:
         """26 Nov 2026."""

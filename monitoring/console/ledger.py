@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+import functools
 import time
 from collections.abc import Mapping
 
@@ -12,7 +13,7 @@ from streams.books import Difference
 from streams.totals import AgreementTotals, EventTypeTotals, of_agreements, of_event_types
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True)
 class Ledger:
     """The books as they were at the end of a round.
 
@@ -27,21 +28,18 @@ class Ledger:
     differences: tuple[Difference, ...]
     flow: Flow
 
-    @property
+    @functools.cached_property
     def all_events(self) -> EventTypeTotals:
         """The sum over all event types."""
-        sums = [sum(column) for column in zip(*(_numbers(one) for one in self.event_types.values()), strict=True)]
-        return EventTypeTotals("", *(sums or [0] * 5))
+        columns = [field.name for field in dataclasses.fields(EventTypeTotals)][1:]
+        return EventTypeTotals("", *(sum(getattr(one, name) for one in self.event_types.values()) for name in columns))
 
-    @property
+    @functools.cached_property
     def all_deliveries(self) -> AgreementTotals:
         """The sum over all agreements."""
-        sums = [sum(column) for column in zip(*(_numbers(one) for one in self.agreements.values()), strict=True)]
-        return AgreementTotals("", "", *(sums or [0] * 7))
-
-
-def _numbers(totals: EventTypeTotals | AgreementTotals) -> list[int]:
-    return [value for value in dataclasses.astuple(totals) if isinstance(value, int)]
+        columns = [field.name for field in dataclasses.fields(AgreementTotals)][2:]
+        rows = self.agreements.values()
+        return AgreementTotals("", "", *(sum(getattr(one, name) for one in rows) for name in columns))
 
 
 class LedgerReader:

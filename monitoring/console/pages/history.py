@@ -53,8 +53,7 @@ async def _show(visit: Visit) -> Response:
 
 
 def _changes(bus: Bus, pointer: Pointer) -> list[Alteration]:
-    before = bus.snapshot(pointer.previous) if pointer.previous else None
-    return alterations(before, bus.snapshot(pointer.manifest))
+    return alterations(*bus.altered(pointer.previous, pointer.manifest))
 
 
 PAGES: Final = (

@@ -35,3 +35,12 @@
   window.addEventListener("resize", () => { if (last) draw(last); });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { if (last) draw(last); });
 })();
+// What scrolls sideways must be reached by the keyboard; what does not needs no stop of its own.
+(() => {
+  const mark = () => document.querySelectorAll(".scroll").forEach((box) => {
+    if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0; else box.removeAttribute("tabindex");
+  });
+  for (const happened of ["DOMContentLoaded", "htmx:afterSettle", "htmx:sseMessage"]) document.addEventListener(happened, mark);
+  window.addEventListener("resize", mark);
+  document.addEventListener("toggle", mark, true);
+})();
