@@ -1,8 +1,9 @@
 """What an agreement releases of an envelope, by an allow-list.
 
 For event types about persons, id, subject and key become pseudonyms, the time becomes its day in UTC, the source is
-named without its path, and extension attributes (trace headers among them) are left out: by any of these, two consumers
-could find out that they were told of the same person. An agreement may release more (``envelope`` in its file).
+named without its path, and extension attributes are left out: by any of these, two consumers could find out that they
+were told of the same person. An agreement may release more (``envelope`` in its file). Which trace a delivery belongs
+to is not for agreements to say (``carries_trace_on``).
 """
 
 import re
@@ -17,7 +18,16 @@ from schemas.rules import CannotRelease, Pseudonymise, ReleaseRule
 from schemas.wire.moments import moment
 
 # Made by the bus for every delivery.
-OURS: Final = ("specversion", "type", "datacontenttype", "dataschema", "agreement", "channel", "replay")
+OURS: Final = (
+    "specversion",
+    "type",
+    "datacontenttype",
+    "dataschema",
+    "agreement",
+    "channel",
+    "replay",
+    "traceparent",
+)
 _FIRST: Final = ("source", "id", "subject", "time")  # in this order, then what else is released
 _KEEP, _DROP, _PSEUDONYM, _DAY = Keep(), Drop(), Pseudonym(), Generalise(to="day", band=None)
 _PERSONAL: Final[Mapping[str, ReleaseRule]] = {
@@ -54,6 +64,11 @@ def rule_for(attribute: str, agreement: Agreement, event_type: EventType) -> Rel
         field = deciding_rule(event_type.subject, agreement.release)
         return _KEEP if field is not None and field.name == "keep" else _PSEUDONYM
     return _KEEP
+
+
+def carries_trace_on(event_type: EventType) -> bool:
+    """Whether deliveries go on with the publisher's trace; of events about persons each begins its own."""
+    return event_type.classification is not Classification.PERSONAL
 
 
 def envelope_problems(agreement: Agreement) -> list[tuple[str, str]]:

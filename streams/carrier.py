@@ -14,6 +14,7 @@ from schemas.conditions import ConditionFailed
 from schemas.model import Standing
 from schemas.rules import CannotRelease
 from schemas.span_walk import DECLINES, Found
+from schemas.wire import trace_context
 from schemas.wire.varint import read_varint, zigzag
 from streams import audit
 from streams.crashes import problem_of
@@ -35,6 +36,7 @@ _LOOKED_FOR_TRACE: Final = 8_192  # bytes of a record and what follows
 _MOST_COUNTED: Final = 64
 _COUNTS: Final = tuple(map(zigzag, range(_MOST_COUNTED)))
 _MOST_FILTERED: Final = 1_000  # bitmaps that are remembered
+_ASKED_FOR_TRACES: Final = 16  # events: in life all of an event type name their trace, or none
 join: Final = b"".join
 _NOTHING_MORE: Final = audit.NO_PROBLEM + audit.NOTHING_FILTERED + audit.END
 
@@ -210,6 +212,7 @@ class Carrier(RecordByRecord):
         is_repeat, offsets, entries = self._window.is_repeat, self.decided.offsets, self.decided.entries
         high_part, high, time_part, time_bytes = -1, b"", -1, b""
         next_salt, salt, first = self._salts_out.__next__, self._salt_out, len(self.decided.offsets) + 1
+        next_trace, trace = self._traces.__next__, self._trace
         for (offset, published_ms, _, _, start, key, attributes, found, reading), payload_in in zip(
             seen, payloads_in, strict=True
         ):
@@ -222,10 +225,10 @@ class Carrier(RecordByRecord):
             place = _LOW[offset << 1 & 0x3FFF] + high if high else zigzag(offset)
             offsets.append(offset)
             if attributes is None or reading is None or found is None:
-                self._salt_out = salt
+                self._salt_out, self._trace = salt, trace
                 record = odd[len(offsets) - first]
                 entries.append(join((place, time_bytes, *self._decide_record(record, payload_in))))
-                salt = self._salt_out
+                salt, trace = self._salt_out, self._trace
                 continue
             if is_repeat(offset, published_ms, identity(attributes[0], attributes[1])):
                 tally.repeats += 1
@@ -251,16 +254,16 @@ class Carrier(RecordByRecord):
                     for check in require:
                         if not check(found, attributes):
                             raise OutOfTheOrdinary  # noqa: TRY301  no call for each event
-                    to, out, delivery = deliver(data, found, attributes, key, salt)
+                    to, out, delivery = deliver(data, found, attributes, key, salt, trace)
                 except Exception as error:  # noqa: BLE001  as above
                     if not isinstance(error, _ODD_RELEASE):
                         problem_of(error)
                     agreement, number = terms[:2]
                     apart |= bit
                     full = raw.record_at(start, *self._place)[0]
-                    self._salt_out = salt
+                    self._salt_out, self._trace = salt, trace
                     decision = self._serve(agreement, number, full)
-                    salt = self._salt_out
+                    salt, trace = self._salt_out, self._trace
                     if decision is None:
                         bits |= bit
                     else:
@@ -270,7 +273,7 @@ class Carrier(RecordByRecord):
                 inbox[to].append(delivery)
                 made += (delivered[to], out, b"\0")
                 count += 1
-                salt = next_salt()
+                salt, trace = next_salt(), next_trace()
             left_out[bits & ~apart | apart << agreements if apart else bits] += 1
             filtered = filtered_of.get(bits)
             if filtered is None:
@@ -280,7 +283,10 @@ class Carrier(RecordByRecord):
                 if 0 < count < _MOST_COUNTED
                 else join((place, time_bytes, b"\0", payload_in, b"\0", filtered, audit.array_of(count, made)))
             )
-        self._salt_out = salt
+        self._salt_out, self._trace = salt, trace
+        if self.trace_id is None and self._plan.carries_traces_on:
+            named = (one[6][8] for one in seen[:_ASKED_FOR_TRACES] if one[6] is not None and one[6][8] is not None)
+            self.trace_id = next((trace_context.trace_id(one.decode()) for one in named), None)
 
     def _attributes(self, data: bytes, start: int, end: int) -> tuple[Match, Attributes]:
         """The attributes of an event whose headers have another shape than the one before, and that shape."""

@@ -11,7 +11,7 @@ from typing import Any
 from lintas import names
 from schemas import pseudonyms
 from schemas.conditions import Condition, ConditionFailed
-from schemas.envelope_release import released_envelope
+from schemas.envelope_release import carries_trace_on, released_envelope
 from schemas.model import Agreement, Classification, Standing
 from schemas.pseudonyms import PseudonymKeys
 from schemas.released import Releaser
@@ -23,6 +23,7 @@ from schemas.wire import framing, json_data
 from schemas.wire.codec import Codec
 from schemas.wire.envelope import Envelope
 from schemas.wire.errors import MalformedData, MalformedEnvelope, MalformedEvent, Problem, UnknownSchema
+from schemas.wire.trace_context import TRACEPARENT
 from streams.envelope_shapes import KnownEnvelopes
 from streams.records import InputRecord
 from streams.slots import EVERYBODY, Partition, Slot
@@ -76,12 +77,16 @@ class Dead:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Delivery:
-    """What this consumer gets; ``headers`` without the salt, ``partition`` of its inbox."""
+    """What this consumer gets; ``headers`` without trace and salt, ``partition`` of its inbox.
+
+    ``parent`` is the publisher's ``traceparent`` if the delivery is to carry on with its trace.
+    """
 
     partition: int
     key: bytes | None
     value: bytes
     headers: list[tuple[str, bytes]]
+    parent: str | None = None
 
 
 Decision = Filtered | Dead | Delivery
@@ -103,6 +108,7 @@ class AgreementPlan:
         self._event_type = event_type.contract
         self._before = event_type.contract.before
         self.channel = snapshot.channel_of(agreement)
+        self._carries_trace_on = carries_trace_on(event_type.contract)
         self._when = None if agreement.when is None else Condition(agreement.when, schema)
         self._require = {name: Condition(text, schema) for name, text in agreement.require.items()}
         self._releaser = Releaser(schema, agreement.release)
@@ -177,6 +183,7 @@ class AgreementPlan:
             key,
             framing.frame(self._released_id, self._codec.encode(data)),
             envelopes.binary_headers(attributes),
+            event.envelope.attributes.get(TRACEPARENT) if self._carries_trace_on else None,
         )
 
 
@@ -202,6 +209,7 @@ class EventTypePlan:
         self._current_id = published.current.id
         self.readings = self._readings()
         self.envelopes = KnownEnvelopes()
+        self.carries_traces_on = carries_trace_on(contract)
 
     def _readings(self) -> Mapping[bytes, Reading]:
         """What reads events by field span, by the first bytes of their values; not every schema has it."""

@@ -2,21 +2,25 @@
 
 A shape is learned from the headers of one event that was read in full. Later headers of the same shape are recognised
 by one regular expression; whatever is not exactly so is read in full. Values that vary are printable ASCII, that of
-time is a plain moment, or the shape does not match; the source is for the caller to know.
+time is a plain moment, that of traceparent names a trace, or the shape does not match; the source is for the caller to
+know.
 """
 
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from schemas.wire.trace_context import PATTERN, TRACEPARENT
 from streams.record_format import LENGTHS, length
 from streams.records import InputRecord
 
-# source, id, subject, time of an event, and then their headers as they stand in a record; None where it has none
-Attributes = tuple[bytes, bytes, bytes | None, bytes | None, bytes, bytes, bytes | None, bytes | None]
+# source, id, subject, time of an event, then their headers as they stand in a record, then the value of traceparent;
+# None where it has none
+Attributes = tuple[bytes, bytes, bytes | None, bytes | None, bytes, bytes, bytes | None, bytes | None, bytes | None]
 Layout = tuple[tuple[str, bytes | None], ...]  # names of headers, with the value where all events share it
 Match = Callable[[bytes, int, int], Attributes | None]  # record batch, where the headers begin, where they end
 
+_TRACE: Final = f"ce_{TRACEPARENT}"
 _NAMED: Final = ("ce_source", "ce_id", "ce_subject", "ce_time")
 _SAME_FOR_ALL: Final = ("content-type", "ce_specversion", "ce_type", "ce_dataschema")
 # To the letter of RFC 3339, but for what is rare and needs a calendar: 29 February, leap seconds, odd years and zones.
@@ -25,6 +29,7 @@ _PLAIN_MOMENT: Final = (
     rb"(?<=-(?:0[13-9]|1[0-2])-)(?:29|30)|(?<=-(?:0[13578]|1[02])-)31)"
     rb"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])"
 )
+_FORMS: Final = {"ce_time": _PLAIN_MOMENT, _TRACE: PATTERN.encode()}
 _LENGTH: Final = rb"([\x80-\xff]?[\x00-\x7f])"  # of a value below 8,192 bytes
 _PRINTABLE: Final = range(0x20, 0x7F)
 _MOST_SHAPES: Final = 16
@@ -107,7 +112,8 @@ def shape_of(layout: Layout) -> Match:
         "    if m is None: return None",
         f"    {''.join(groups)}= m.groups()" if groups else "    pass",
         f"    if {' or '.join(wrong) or 'False'}: return None",
-        f"    return {', '.join(found.get(name, 'None') for found in (held, headers) for name in _NAMED)}",
+        f"    return {', '.join(found.get(name, 'None') for found in (held, headers) for name in _NAMED)}, "
+        + held.get(_TRACE, "None"),
     ]
     exec(compile("\n".join(lines), "<envelope shape>", "exec"), env)  # noqa: S102  of names made here only
     return env["match"]  # type: ignore[no-any-return]  # just defined
@@ -120,8 +126,8 @@ def _up_to(behind: bytes, fixed: bytes, names: Sequence[str]) -> bytes:
     """
     if not names:
         return re.escape(fixed)
-    if names[-1] == "ce_time":
-        return b"(" + _PLAIN_MOMENT + b"))" + re.escape(fixed)
+    if (form := _FORMS.get(names[-1])) is not None:
+        return b"(" + form + b"))" + re.escape(fixed)
     many = b"+" if names[-1] in _NAMED else b"*"
     # a printable byte behind it is no end of a value: then the value ends where all of what stands behind begins
     is_end = not behind or behind[0] not in _PRINTABLE

@@ -7,6 +7,7 @@ the batch's seed by the salts of the others.
 """
 
 import hashlib
+import itertools
 import secrets
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -34,13 +35,13 @@ def salts(seed: bytes, of: bytes, topic: str, partition: int) -> Iterator[bytes]
     Salt ``k`` is bytes 32 j to 32 j + 31, with j = k mod 64, of SHAKE-256(label, seed, k div 64 as 4 bytes big-endian,
     partition as 4 bytes big-endian, topic).
     """
-    block = 0
-    while True:
-        place = block.to_bytes(4, "big") + partition.to_bytes(4, "big") + topic.encode()
-        derived = hashlib.shake_256(of + seed + place).digest(SALT_BYTES * _AT_ONCE)
-        for start in range(0, SALT_BYTES * _AT_ONCE, SALT_BYTES):
-            yield derived[start : start + SALT_BYTES]
-        block += 1
+    place = partition.to_bytes(4, "big") + topic.encode()
+
+    def block(number: int) -> list[bytes]:
+        derived = hashlib.shake_256(of + seed + number.to_bytes(4, "big") + place).digest(SALT_BYTES * _AT_ONCE)
+        return [derived[start : start + SALT_BYTES] for start in range(0, SALT_BYTES * _AT_ONCE, SALT_BYTES)]
+
+    return itertools.chain.from_iterable(map(block, itertools.count()))  # in C: every event pays for it
 
 
 def commitment(salt: bytes, key: bytes | None, headers: Headers, value: bytes | None) -> bytes:

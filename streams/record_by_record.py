@@ -11,9 +11,10 @@ from typing import Final
 
 from lintas import names
 from schemas.model import Standing
+from schemas.wire import trace_context
 from schemas.wire.errors import MalformedEvent, Problem
 from schemas.wire.varint import zigzag
-from streams import audit, dead_letters
+from streams import audit, dead_letters, traces
 from streams.crashes import Crashed, problem_of
 from streams.decide import AgreementPlan, Dead, Decision, Event, EventTypePlan, Filtered, Stage, reason_of
 from streams.evidence import SALTS_IN, SALTS_OUT, commitment, commitment_to, salts
@@ -36,6 +37,7 @@ class RecordByRecord:
         waiting: the offsets of events that wait, by agreement that is set aside.
         dead: why events could not be given, one reason for each, by agreement.
         tally: counts of what was decided.
+        trace_id: of an event about nobody whose publisher named its trace; None if there was none.
     """
 
     def __init__(
@@ -61,6 +63,9 @@ class RecordByRecord:
         self._salts_in = salts(seed, SALTS_IN, plan.topic, partition)
         self._salts_out = salts(seed, SALTS_OUT, plan.topic, partition)
         self._salt_out = next(self._salts_out)  # of the next delivery
+        self._traces = traces.traces(seed, plan.topic, partition)
+        self._trace = next(self._traces)  # as above
+        self.trace_id: str | None = None
         self._standings = plan.standings(at)
         self.waiting: dict[str, list[int]] = {}
         self.dead: dict[str, list[str]] = {}
@@ -193,9 +198,12 @@ class RecordByRecord:
             if self._replay is not None:
                 return audit.undelivered(index, "dead", decision.reason), "dead"
             return self._bury(plan, index, record, decision), "dead"
+        if trace_context.is_valid(decision.parent):
+            self.trace_id = trace_context.trace_id(decision.parent)
+        decision.headers.append((traces.NAME, traces.of_delivery(decision.parent, self._trace)))
         if self._replay is not None:
             decision.headers.append((names.HEADER_REPLAY, str(self._replay).encode()))
-        salt, self._salt_out = self._salt_out, next(self._salts_out)
+        salt, self._salt_out, self._trace = self._salt_out, next(self._salts_out), next(self._traces)
         headers = [*decision.headers, (names.HEADER_SALT, salt)]
         made = commitment(salt, decision.key, headers, decision.value)
         self._write(OutputRecord(plan.inbox, decision.partition, decision.key, decision.value, headers))

@@ -14,7 +14,7 @@ from lintas import names
 from schemas.condition_fast import Inlet
 from schemas.conditions import Condition
 from schemas.cuts import Cut
-from schemas.envelope_release import id_pseudonym, released_attribute, rule_for
+from schemas.envelope_release import carries_trace_on, id_pseudonym, released_attribute, rule_for
 from schemas.model import Agreement, EventType
 from schemas.release_rules import Generalise
 from schemas.rules import Pseudonymise, ReleaseRule
@@ -25,17 +25,19 @@ from schemas.wire import framing
 from schemas.wire.envelope import binary_headers
 from schemas.wire.types import Type
 from schemas.wire.varint import zigzag
+from streams import traces
 from streams.envelope_shapes import Attributes
 from streams.evidence import LABEL, SALT_BYTES
 from streams.record_format import LENGTHS, length
 
 Check = Callable[[Found, Attributes], bool]
-# bytes, what the walk found, attributes, key, salt -> inbox partition, commitment, content of the record
-Deliver = Callable[[bytes, Found, Attributes, bytes | None, bytes], tuple[int, bytes, bytes]]
+# bytes, what the walk found, attributes, key, salt, the trace that it may begin -> inbox partition, commitment, content
+Deliver = Callable[[bytes, Found, Attributes, bytes | None, bytes, bytes], tuple[int, bytes, bytes]]
 
 _ATTRIBUTES: Final = {"source": "x[0]", "id": "x[1]", "subject": "x[2]", "time": "x[3]"}
 _HEADERS: Final = {"source": "x[4]", "id": "x[5]", "subject": "x[6]", "time": "x[7]"}
 _OF_LENGTH: Final = {"year": 4, "month": 7, "day": 10}
+_TRACE_BYTES: Final = 55
 _FIRST_MOMENT: Final = b"0000-01-01T00:00:00Z"
 
 
@@ -227,7 +229,7 @@ def _deliver(terms: Terms, pieces: Pieces) -> Deliver:
         else f"first8(sha256(PARTITION_KEY + (x[1] if key is None else key)).digest())[0] % {terms.partitions}"
     )
     lines = [
-        "def deliver(d, t, x, key, salt):",
+        "def deliver(d, t, x, key, salt, trace):",
         f"    v = {value}",
         "    n = len(v)",
         "    n = LENGTHS[n] if n < 4096 else length(n)",
@@ -252,10 +254,15 @@ class _EnvelopeCode:
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
         self._fixed = b"".join(_header(name, value) for name, value in terms.fixed_headers)
+        trace = length(len(traces.NAME)) + traces.NAME.encode() + length(_TRACE_BYTES)
+        empty_salt = length(len(names.HEADER_SALT)) + names.HEADER_SALT.encode() + length(0)
         self.env: dict[str, Any] = {
             "FIXED": self._fixed,
             "NO_KEY": zigzag(-1),
-            "EMPTY_SALT": length(len(names.HEADER_SALT)) + names.HEADER_SALT.encode() + length(0),
+            "TRACE": trace,
+            "BEGIN_TRACE": trace + traces.BEGIN,
+            "END_TRACE": traces.END + empty_salt,
+            "EMPTY_SALT": empty_salt,
             "of_id": self._id_token,
             "token": self._token,
         }
@@ -275,7 +282,7 @@ class _EnvelopeCode:
         else:
             lines.append(f"k = {self._key}")
             parts += ["LENGTHS[len(k)]", "k"]
-        headers = len(self._terms.fixed_headers) + len(self._values) + 1
+        headers = len(self._terms.fixed_headers) + len(self._values) + 2
         parts += ["n", "v", f"LENGTHS[{headers}]", "FIXED"]
         for name, value in self._values.items():
             if value == _ATTRIBUTES[name]:
@@ -283,10 +290,10 @@ class _EnvelopeCode:
             else:
                 lines.append(f"w_{name} = {value}")
                 parts += [f"NAME_{name}", f"LENGTHS[len(w_{name})]", f"w_{name}"]
-        return [*lines, f"m = join(({', '.join(parts)}, EMPTY_SALT))"]
+        return [*lines, self._made(", ".join(parts))]
 
     def cautious(self) -> list[str]:
-        lines = [f"c = {len(self._terms.fixed_headers) + 1}", "parts = []"]
+        lines = [f"c = {len(self._terms.fixed_headers) + 2}", "parts = []"]
         for name, value in self._values.items():
             lines += [
                 f"if {_ATTRIBUTES[name]} is not None:",
@@ -297,7 +304,15 @@ class _EnvelopeCode:
             lines.append("k = (NO_KEY,)")
         else:
             lines += ["if key is None: k = (NO_KEY,)", f"else: k = {self._key}; k = (LENGTHS[len(k)], k)"]
-        return [*lines, "m = join((LABEL, salt, *k, n, v, LENGTHS[c], FIXED, *parts, EMPTY_SALT))"]
+        return [*lines, self._made("LABEL, salt, *k, n, v, LENGTHS[c], FIXED, *parts")]
+
+    def _made(self, parts: str) -> str:
+        """Code that joins the parts and the headers that every delivery ends with: trace and salt."""
+        begun = f"m = join(({parts}, BEGIN_TRACE, trace, END_TRACE))"
+        if not carries_trace_on(self._terms.event_type):
+            return begun
+        on = "TRACE, x[8][:36], trace[16:], x[8][52:], EMPTY_SALT"  # traces.of_delivery, without a call
+        return f"{begun} if x[8] is None else join(({parts}, {on}))"
 
     def _id_token(self, value: bytes) -> bytes:
         return id_pseudonym(value.decode(), self._terms.pseudonymise).encode()

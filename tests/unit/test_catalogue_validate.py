@@ -188,14 +188,14 @@ BROKEN: dict[str, tuple[dict[str, Edit], Expected]] = {
         {
             BIRTHS: [
                 ("  child.nik: pseudonym", "  child: keep\n  child.nik: pseudonym\n  father.name: keep"),
-                ("release:", "envelope:\n  subject: keep\n  traceparent: keep\nrelease:"),
+                ("release:", "envelope:\n  subject: keep\n  tracestate: keep\nrelease:"),
             ]
         },
         {
             (BIRTHS, "child: keep", "personal-in-clear"),  # child.name, by the record above it
             (BIRTHS, "father.name", "personal-in-clear"),
             (BIRTHS, "subject: keep", "personal-in-clear"),
-            (BIRTHS, "traceparent", "personal-in-clear"),
+            (BIRTHS, "tracestate", "personal-in-clear"),
         },
     ),
     "personal data named for nothing": (

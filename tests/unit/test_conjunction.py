@@ -69,14 +69,14 @@ def test_events_are_the_consumers_if_both_say_so_and_must_meet_what_either_requi
 
 
 def test_attributes_about_which_they_differ_are_withheld_or_pseudonyms() -> None:
-    then = agreement(envelope={"id": "keep", "subject": "keep", "time": "keep", "traceparent": "keep"})
+    then = agreement(envelope={"id": "keep", "subject": "keep", "time": "keep", "tracestate": "keep"})
     both = conjunction((then, EVENT_TYPE), (agreement(), EVENT_TYPE), FIELDS)
-    rules = {name: rule_for(name, both, EVENT_TYPE) for name in ("id", "subject", "time", "traceparent", "key")}
+    rules = {name: rule_for(name, both, EVENT_TYPE) for name in ("id", "subject", "time", "tracestate", "key")}
     assert {name: rule.name for name, rule in rules.items() if rule is not None} == {
         "id": "pseudonym",
         "subject": "drop",
         "time": "drop",
-        "traceparent": "drop",
+        "tracestate": "drop",
         "key": "pseudonym",
     }
 

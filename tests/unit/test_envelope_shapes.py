@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.wire import envelope
+from schemas.wire import envelope, trace_context
 from schemas.wire.errors import MalformedEnvelope
 from streams.envelope_shapes import Match, layout_of, shape_of
 from streams.record_format import content
@@ -20,6 +20,7 @@ GOOD: list[tuple[str, bytes]] = [
     ("ce_subject", b"Siti"),
     ("ce_time", b"2026-11-24T01:02:03.004Z"),
     ("ce_priority", b""),
+    ("ce_traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
     ("tracing", b"00-1"),
     ("a-header-with-a-long-name", b"x"),
 ]
@@ -69,9 +70,12 @@ def test_what_is_recognised_is_well_formed_and_has_the_attributes_of_the_full_re
     read = envelope.parse(headers, b"v")
     values = [read.source, read.id, read.subject, read.time]
     assert [None if one is None else one.decode() for one in found[:4]] == values
-    for name, value, header in zip(("source", "id", "subject", "time"), values, found[4:], strict=True):
+    for name, value, header in zip(("source", "id", "subject", "time"), values, found[4:8], strict=True):
         wanted = None if value is None else content(None, None, [(f"ce_{name}", value.encode())])[3:]
         assert header == wanted
+    traceparent = read.attributes.get("traceparent")
+    assert found[8] == (None if traceparent is None else traceparent.encode())
+    assert traceparent is None or trace_context.is_valid(traceparent)
 
 
 @pytest.mark.parametrize(
@@ -84,6 +88,7 @@ def test_what_is_recognised_is_well_formed_and_has_the_attributes_of_the_full_re
         {"tracing": b"anything printable with a-header-with-a-long-name"},
         {"a-header-with-a-long-name": b""},
         {"ce_source": b"urn:lintas:a.pub/of/1"},
+        {"ce_traceparent": b"00-ffffffffffffffffffffffffffffffff-ffffffffffffffff-00"},
     ],
 )
 def test_the_values_that_vary_may_vary(changes: dict[str, bytes]) -> None:
@@ -103,6 +108,11 @@ def test_the_values_that_vary_may_vary(changes: dict[str, bytes]) -> None:
         {"ce_time": b"2026-02-30T00:00:00Z"},
         {"ce_time": b"2026-04-31T00:00:00Z"},
         {"ce_time": b"0000-01-01T00:00:00Z"},
+        {"ce_traceparent": b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1"},
+        {"ce_traceparent": b"01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"},
+        {"ce_traceparent": b"00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"},
+        {"ce_traceparent": b"00-00000000000000000000000000000000-00f067aa0ba902b7-01"},
+        {"ce_traceparent": b"00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01"},
     ],
 )
 def test_whatever_is_not_exactly_so_is_left_to_the_full_reading(changes: dict[str, bytes]) -> None:

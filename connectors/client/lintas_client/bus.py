@@ -79,7 +79,9 @@ class EventPublisher(Protocol):
             subject: whom or what it is about. Default: the payload's subject field.
             time: when it happened. Default: now.
             key: events of one key reach every consumer in order. Default: the subject, else the id.
-            extensions: further CloudEvents attributes, lower-case letters and digits.
+            extensions: further CloudEvents attributes, lower-case letters and digits. ``traceparent`` names the trace
+                that the event belongs to (W3C Trace Context). Default: that of the active OpenTelemetry span, else a
+                new one.
 
         Raises:
             MalformedEvent: with every problem; nothing was sent.

@@ -8,8 +8,10 @@ from typing import Any, Final
 
 from .exceptions import MalformedEvent
 from .registry import EventType
+from .tracing import current
 from .wire import envelope, framing, json_data
 from .wire.errors import MalformedData, MalformedEnvelope, Problem
+from .wire.trace_context import TRACEPARENT
 
 CONTENT_TYPE: Final = "application/avro"
 # What the publisher fills in itself: an event cannot say otherwise.
@@ -50,7 +52,8 @@ def prepare(
         subject: whom or what it is about; the value of the event type's subject field if none is given.
         time: when it happened; now if none is given.
         key: events of one key stay in order; the subject if none is given, else the id.
-        extensions: further CloudEvents attributes.
+        extensions: further CloudEvents attributes; if ``traceparent`` is not among them, the event goes on with the
+            trace of the active OpenTelemetry span, or begins one.
 
     Raises:
         MalformedEvent: with every problem of payload and attributes.
@@ -88,6 +91,7 @@ def prepare(
             problems.append(Problem(name, "duplicate-attribute", "is not an extension attribute"))
         else:
             attributes[name] = extension
+    attributes.setdefault(TRACEPARENT, current())
     headers = _headers(attributes, problems)
     record_key = _key(key, attributes["subject"] or own_id, problems)
     if problems:
