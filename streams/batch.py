@@ -123,7 +123,7 @@ class Batch:
     @property
     def trace_id(self) -> str:
         """A trace by which the batch can be looked for: of an event about nobody, else the batch's own."""
-        named = (carrier.trace_id for carrier in self._carriers.values() if carrier.trace_id is not None)
+        named = (carrier.tally.trace_id for carrier in self._carriers.values() if carrier.tally.trace_id)
         return next(named, None) or traces.of_batch(self.seed)
 
     def _of(self, slot: Slot) -> tuple[Carrier, int]:

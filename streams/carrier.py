@@ -14,7 +14,6 @@ from schemas.conditions import ConditionFailed
 from schemas.model import Standing
 from schemas.rules import CannotRelease
 from schemas.span_walk import DECLINES, Found
-from schemas.wire import trace_context
 from schemas.wire.varint import read_varint, zigzag
 from streams import audit
 from streams.crashes import problem_of
@@ -36,7 +35,6 @@ _LOOKED_FOR_TRACE: Final = 8_192  # bytes of a record and what follows
 _MOST_COUNTED: Final = 64
 _COUNTS: Final = tuple(map(zigzag, range(_MOST_COUNTED)))
 _MOST_FILTERED: Final = 1_000  # bitmaps that are remembered
-_ASKED_FOR_TRACES: Final = 16  # events: in life all of an event type name their trace, or none
 join: Final = b"".join
 _NOTHING_MORE: Final = audit.NO_PROBLEM + audit.NOTHING_FILTERED + audit.END
 
@@ -284,9 +282,6 @@ class Carrier(RecordByRecord):
                 else join((place, time_bytes, b"\0", payload_in, b"\0", filtered, audit.array_of(count, made)))
             )
         self._salt_out, self._trace = salt, trace
-        if self.trace_id is None and self._plan.carries_traces_on:
-            named = (one[6][8] for one in seen[:_ASKED_FOR_TRACES] if one[6] is not None and one[6][8] is not None)
-            self.trace_id = next((trace_context.trace_id(one.decode()) for one in named), None)
 
     def _attributes(self, data: bytes, start: int, end: int) -> tuple[Match, Attributes]:
         """The attributes of an event whose headers have another shape than the one before, and that shape."""

@@ -209,7 +209,6 @@ class EventTypePlan:
         self._current_id = published.current.id
         self.readings = self._readings()
         self.envelopes = KnownEnvelopes()
-        self.carries_traces_on = carries_trace_on(contract)
 
     def _readings(self) -> Mapping[bytes, Reading]:
         """What reads events by field span, by the first bytes of their values; not every schema has it."""

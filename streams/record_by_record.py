@@ -11,7 +11,6 @@ from typing import Final
 
 from lintas import names
 from schemas.model import Standing
-from schemas.wire import trace_context
 from schemas.wire.errors import MalformedEvent, Problem
 from schemas.wire.varint import zigzag
 from streams import audit, dead_letters, traces
@@ -37,7 +36,6 @@ class RecordByRecord:
         waiting: the offsets of events that wait, by agreement that is set aside.
         dead: why events could not be given, one reason for each, by agreement.
         tally: counts of what was decided.
-        trace_id: of an event about nobody whose publisher named its trace; None if there was none.
     """
 
     def __init__(
@@ -65,7 +63,6 @@ class RecordByRecord:
         self._salt_out = next(self._salts_out)  # of the next delivery
         self._traces = traces.traces(seed, plan.topic, partition)
         self._trace = next(self._traces)  # as above
-        self.trace_id: str | None = None
         self._standings = plan.standings(at)
         self.waiting: dict[str, list[int]] = {}
         self.dead: dict[str, list[str]] = {}
@@ -198,8 +195,6 @@ class RecordByRecord:
             if self._replay is not None:
                 return audit.undelivered(index, "dead", decision.reason), "dead"
             return self._bury(plan, index, record, decision), "dead"
-        if trace_context.is_valid(decision.parent):
-            self.trace_id = trace_context.trace_id(decision.parent)
         decision.headers.append((traces.NAME, traces.of_delivery(decision.parent, self._trace)))
         if self._replay is not None:
             decision.headers.append((names.HEADER_REPLAY, str(self._replay).encode()))
