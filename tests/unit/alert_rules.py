@@ -1,6 +1,7 @@
 """The rule files as their tests read them: expressions, alerts, and which names and labels they use."""
 
 import dataclasses
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ RULES = REPOSITORY / "monitoring/rules"
 FILES = sorted(RULES.glob("*.yaml"))
 CASES = sorted((RULES / "tests").glob("*.yaml"))
 
-# Metrics that the bus does not make itself: Prometheus's own, and Alertmanager's, with the labels that are used of them.
+# Metrics that the bus does not make itself: Prometheus's own, and Alertmanager's, with the labels used of them.
 FOREIGN = {
     "up": {"job", "instance"},
     "ALERTS": {"alertname", "alertstate", "severity", "component"},
@@ -27,7 +28,9 @@ FOREIGN = {
 }
 SCRAPED = {"job", "instance"}
 _ENDINGS = {"histogram": ("_bucket", "_sum", "_count")}
-_NAME = re.compile(r"(?<![\w:\"$.])(?:up|ALERTS|[a-z][a-z_]*:[a-z0-9_:]+|(?:lintas|prometheus|alertmanager)_[a-z_]+)(?![\w:(])")
+_NAME = re.compile(
+    r"(?<![\w:\"$.])(?:up|ALERTS|[a-z][a-z_]*:[a-z0-9_:]+|(?:lintas|prometheus|alertmanager)_[a-z_]+)(?![\w:(])"
+)
 _SELECTED = re.compile(r"([a-zA-Z_:][\w:]*)\{([^}]*)\}")
 _GROUPED = re.compile(r"\b(?:by|on|group_left|ignoring)\s*\(([^)]*)\)")
 
@@ -45,8 +48,13 @@ class Rule:
     waits: str
 
 
-def rules() -> Iterator[Rule]:
+@functools.cache
+def rules() -> tuple[Rule, ...]:
     """Every rule of every file."""
+    return tuple(_read())
+
+
+def _read() -> Iterator[Rule]:
     for file in FILES:
         for group in yaml.safe_load(file.read_text())["groups"]:
             for rule in group["rules"]:
@@ -70,6 +78,7 @@ def alerts() -> dict[str, Rule]:
     return found
 
 
+@functools.cache
 def known_names() -> dict[str, set[str]]:
     """Labels by the name of every series that may be asked for: listed, foreign or recorded."""
     known = {name: labels | SCRAPED for name, labels in FOREIGN.items()}
@@ -81,7 +90,9 @@ def known_names() -> dict[str, set[str]]:
         if rule.record:
             level = rule.record.partition(":")[0]
             ours = {"bus": set[str](), "slo": {"slo"}, "agreement": {"agreement", "event_type"}}.get(level)
-            known[rule.record] = ours if ours is not None else set(re.findall(r"by \(([\w, ]+)\)", rule.expr)[0].split(", "))
+            known[rule.record] = (
+                ours if ours is not None else set(re.findall(r"by \(([\w, ]+)\)", rule.expr)[0].split(", "))
+            )
     return known
 
 
@@ -117,9 +128,13 @@ def _made(expr: str) -> set[str]:
     return set(re.findall(r'label_replace\(.*?,\s*"([a-z_]+)"', expr, re.DOTALL))
 
 
-def cases() -> Iterator[tuple[Path, dict[str, Any], dict[str, Any]]]:
-    """Every expectation about an alert: file, the case it belongs to, the expectation."""
+@functools.cache
+def expectations() -> tuple[dict[str, Any], ...]:
+    """What the cases expect of alerts, as promtool reads it."""
+    return tuple(_expected())
+
+
+def _expected() -> Iterator[dict[str, Any]]:
     for file in CASES:
-        for case in yaml.safe_load(file.read_text())["tests"]:
-            for expected in case.get("alert_rule_test", ()):
-                yield file, case, expected
+        for case in yaml.load(file.read_text(), yaml.CSafeLoader)["tests"]:
+            yield from case.get("alert_rule_test", ())

@@ -16,7 +16,9 @@ ALERTS = given.alerts()
 RUNBOOKS = given.REPOSITORY / "docs/runbooks"
 DASHBOARDS = given.REPOSITORY / "monitoring/dashboards/out"
 
-needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
+needs_promtool = pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)"
+)
 
 
 def promtool(*arguments: str | Path) -> str:
@@ -39,7 +41,9 @@ def test_alerts_fire_when_they_should_and_say_what_they_should(file: Path) -> No
 
 @pytest.mark.parametrize("alert", ALERTS)
 def test_an_alert_is_seen_to_fire_and_seen_not_to(alert: str) -> None:
-    expected = [bool(expectation["exp_alerts"]) for _, _, expectation in given.cases() if expectation["alertname"] == alert]
+    expected = [
+        bool(expectation["exp_alerts"]) for expectation in given.expectations() if expectation["alertname"] == alert
+    ]
     assert True in expected, "no case in which it fires"
     assert False in expected, "no case in which it does not"
 
@@ -47,7 +51,7 @@ def test_an_alert_is_seen_to_fire_and_seen_not_to(alert: str) -> None:
 def test_every_window_of_an_alert_is_seen_to_fire() -> None:
     told = {
         (expectation["alertname"], alert["exp_labels"].get("window"))
-        for _, _, expectation in given.cases()
+        for expectation in given.expectations()
         for alert in expectation["exp_alerts"]
     }
     assert {(rule.alert, rule.labels.get("window")) for rule in given.rules() if rule.alert} <= told
@@ -119,7 +123,9 @@ def test_an_alert_has_a_page_that_says_what_to_do(alert: str) -> None:
 
 def test_there_is_no_page_without_its_alert_and_the_list_has_all() -> None:
     assert {page.stem for page in RUNBOOKS.glob("Lintas*.md")} == set(ALERTS)
-    listed = re.findall(r"^\| \[(\w+)\]\((\w+)\.md\) \| (\w+) \| (.+) \|$", (RUNBOOKS / "README.md").read_text(), re.MULTILINE)
+    listed = re.findall(
+        r"^\| \[(\w+)\]\((\w+)\.md\) \| (\w+) \| (.+) \|$", (RUNBOOKS / "README.md").read_text(), re.MULTILINE
+    )
     assert sorted(listed) == sorted(
         (alert, alert, rule.labels["severity"], rule.annotations["summary"]) for alert, rule in ALERTS.items()
     )
