@@ -4,11 +4,16 @@ import datetime as dt
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
 
 from lintas import names
 from monitoring.canary_events import ALTERED, OUT_OF_ORDER, PERCHES, REPEATED, CanaryEvents
+from monitoring.canary_metrics import CanaryMetrics
+from monitoring.listed import metrics
 
 SENT = dt.datetime(2026, 11, 26, 1, 2, 3, tzinfo=dt.UTC)
+LISTED = {name for name, metric in metrics().items() if metric.program == "canary"}
 READ = SENT + dt.timedelta(seconds=0.25)
 
 
@@ -76,3 +81,25 @@ def test_a_clock_that_was_set_back_makes_no_negative_age(events: CanaryEvents) -
     arrival = events.judge(names.CANARY, released(events, 1), SENT - dt.timedelta(seconds=1))
     assert arrival is not None
     assert arrival.seconds == 0
+
+
+def test_just_the_metrics_of_the_list_are_served(events: CanaryEvents) -> None:
+    registry = CollectorRegistry()
+    counts = CanaryMetrics(registry)
+    assert served(registry) == LISTED - {"lintas_canary_last_received_timestamp_seconds"}  # nothing has arrived
+    counts.connected(yes=True)
+    counts.sent()
+    for sequence in (2, 2, 1):
+        arrival = events.judge(names.CANARY, released(events, sequence), READ)
+        assert arrival is not None
+        counts.arrived(arrival)
+    assert served(registry) == LISTED
+    assert registry.get_sample_value("lintas_canary_sent_total") == 1
+    assert registry.get_sample_value("lintas_canary_received_total") == 2
+    assert registry.get_sample_value("lintas_canary_round_trip_seconds_count") == 2
+    assert registry.get_sample_value("lintas_canary_wrong_total", {"problem": REPEATED}) == 1
+
+
+def served(registry: CollectorRegistry) -> set[str]:
+    families = text_string_to_metric_families(generate_latest(registry).decode())
+    return {family.name + "_total" * (family.type == "counter") for family in families}
