@@ -45,10 +45,13 @@ class Exporter(Collector):
 
     async def run(self) -> NoReturn:
         """Rounds, for ever."""
-        while True:
-            began = time.monotonic()
-            await self.round()
-            await asyncio.sleep(max(0.0, began + self._every - time.monotonic()))
+        try:
+            while True:
+                began = time.monotonic()
+                await self.round()
+                await asyncio.sleep(max(0.0, began + self._every - time.monotonic()))
+        finally:
+            await self._looker.close()
 
     async def round(self) -> None:
         """One round; where Kafka is away, what was seen before stays and is said to be old."""

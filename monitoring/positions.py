@@ -16,6 +16,7 @@ from lintas import names
 from lintas.credentials import aiokafka_options
 from lintas.errors import BusUnavailable
 from lintas.settings import Settings
+from monitoring.quorum import has_leader
 from schemas.cluster import Partition
 
 AT_ONCE: Final = 16
@@ -45,15 +46,32 @@ class Positions:
 
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                if self._admin is None:
-                    self._admin = AIOKafkaAdminClient(**aiokafka_options(self._settings, names.ADMIN))
-                    await self._admin.start()
+                await self._connected()
                 found = await asyncio.gather(*(one(*item) for item in groups.items()))
         except (KafkaError, TimeoutError, OSError) as error:
             await self.close()
             reason = f"positions of groups: {type(error).__name__}"
             raise BusUnavailable(part="Kafka", address=self._settings.brokers, reason=reason) from error
         return dict(zip(groups, found, strict=True))
+
+    async def controllers_have_leader(self) -> bool:
+        """Whether the cluster has a controller, asked over the same connections.
+
+        Raises:
+            BusUnavailable: Kafka does not answer at all.
+        """
+        try:
+            return await has_leader(await self._connected())
+        except (KafkaError, OSError) as error:
+            await self.close()
+            reason = f"the controllers: {type(error).__name__}"
+            raise BusUnavailable(part="Kafka", address=self._settings.brokers, reason=reason) from error
+
+    async def _connected(self) -> AIOKafkaAdminClient:
+        if self._admin is None:
+            self._admin = AIOKafkaAdminClient(**aiokafka_options(self._settings, names.ADMIN))
+            await self._admin.start()
+        return self._admin
 
     async def close(self) -> None:
         """Let connections go, and what is known of coordinators."""

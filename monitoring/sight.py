@@ -57,6 +57,7 @@ class Sight:
     """What was seen in one look."""
 
     metadata: ClusterMetadata
+    controller: bool  # whether there is one
     logs: BusLogs
     ends: Mapping[Partition, int]
     lanes: Group
@@ -96,7 +97,8 @@ class Looker:
         positions = await self._positions.of(
             {names.LANES_OFFSETS_GROUP: inputs, **inboxes}
         )  # before the ends: nobody is ahead of an end
-        return await asyncio.to_thread(self._see, metadata, readers, positions, places)
+        controller = await self._positions.controllers_have_leader()
+        return await asyncio.to_thread(self._see, metadata, controller, readers, positions, places)
 
     async def close(self) -> None:
         """Let connections go."""
@@ -105,6 +107,7 @@ class Looker:
     def _see(
         self,
         metadata: ClusterMetadata,
+        controller: bool,
         readers: Mapping[str, str],
         positions: Mapping[str, dict[Partition, int]],
         places: set[Partition],
@@ -142,7 +145,7 @@ class Looker:
         letters = [place for place in places if place[0].startswith(PREFIXES)]
         waiting = self._letters.count(self._cluster.committed_ends(letters), self._logs.redrives)
         lanes = seen.pop(names.LANES_OFFSETS_GROUP)
-        return Sight(metadata, self._logs, ends, lanes, seen, waiting, workers)
+        return Sight(metadata, controller, self._logs, ends, lanes, seen, waiting, workers)
 
     def _status(
         self, group: str, positions: Mapping[Partition, int], standings: Mapping[Partition, Standing], members: int

@@ -56,6 +56,7 @@ def shown(sight: Sight, *, began: dt.datetime, seconds: float, min_insync: int) 
         _reader(found, name, group, began)
     for topic, letters in sight.letters.items():
         found.add("lintas_letters_waiting", letters, topic=topic)
+    found.add("lintas_kafka_controllers", sight.controller)
     _kafka(found, sight.metadata, min_insync)
     _ends(found, sight.ends)
     return found
@@ -143,7 +144,6 @@ def _status(found: Families, name: str, group: Group) -> None:
 
 def _kafka(found: Families, metadata: ClusterMetadata, min_insync: int) -> None:
     found.add("lintas_kafka_brokers", len(metadata.brokers))
-    found.add("lintas_kafka_controllers", metadata.controller_id >= 0)
     states: Counter[str] = Counter()
     topics: Counter[str] = Counter()
     for name, topic in metadata.topics.items():

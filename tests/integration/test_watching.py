@@ -117,6 +117,7 @@ async def test_a_bus_is_seen_from_outside(
     )
     assert behind["lintas_lag_events", EVENT_TYPE] == EVENTS
     assert behind["lintas_lag_seconds", EVENT_TYPE] > 2
+    assert behind["lintas_kafka_controllers",] == behind["lintas_kafka_brokers",] == 1
     assert behind["lintas_workers",] == behind["lintas_positions_missing", EVENT_TYPE] == 0
     assert get(watched.port, "/ready") == (200, "ok\n")
 

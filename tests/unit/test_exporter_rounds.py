@@ -38,7 +38,6 @@ def partition(leader: int = 1, isrs: int = 3) -> SimpleNamespace:
 
 METADATA: Any = SimpleNamespace(
     brokers={1: "a", 2: "b"},
-    controller_id=2,
     topics={
         MADE: SimpleNamespace(partitions={0: partition(), 1: partition(isrs=2), 2: partition(-1, isrs=0)}),
         "inbox.users-x.statistics": SimpleNamespace(partitions={0: partition(isrs=1)}),
@@ -75,7 +74,7 @@ def sight(small_catalogue: Callable[[str], Catalogue]) -> Sight:
         "users-x.statistics.owner": Group("users-x.statistics", {}, 1, Status.OK),
     }
     ends = {(MADE, 0): 10, (MADE, 1): 5, (LOST, 0): 1, ("inbox.users-x.statistics", 0): 9, (names.REDRIVES, 0): 2}
-    return Sight(METADATA, logs, ends, lanes, readers, {"dead.users-x.statistics": 4}, 2)
+    return Sight(METADATA, True, logs, ends, lanes, readers, {"dead.users-x.statistics": 4}, 2)
 
 
 class Looker:
