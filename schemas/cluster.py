@@ -35,6 +35,8 @@ from schemas.desired import Acl, Topic
 
 TIMEOUT_SECONDS: Final = 30.0
 DEAF_SECONDS: Final = 5.0  # while librdkafka waits for topics, no signal is heard
+SETTLING_SECONDS: Final = 5.0  # until a partition has a leader that knows that it is one
+UNSETTLED: Final = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 SILENT: Final = (KafkaError._TRANSPORT, KafkaError._TIMED_OUT)
 MOST_RECORDS: Final = 2_000  # of one request to the controller, which refuses more than 10,000
 SCRAM_ITERATIONS: Final = 4096  # passwords are long random texts: more rounds would only slow logging in
@@ -282,12 +284,19 @@ class Cluster:
         isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
     ) -> dict[Partition, int]:
         wanted = {TopicPartition(*partition): spec for partition in partitions}
-        if not wanted:
-            return {}
-        futures = self._admin.list_offsets(wanted, isolation_level=isolation)
-        return {
-            (partition.topic, partition.partition): self._result(future).offset for partition, future in futures.items()
-        }
+        found: dict[Partition, int] = {}
+        deadline = time.monotonic() + SETTLING_SECONDS
+        while wanted:
+            futures = self._admin.list_offsets(wanted, isolation_level=isolation)
+            wanted = {}
+            for partition, future in futures.items():
+                if time.monotonic() < deadline and _is_settling(future):
+                    wanted[partition] = spec
+                else:
+                    found[partition.topic, partition.partition] = self._result(future).offset
+            if wanted:
+                time.sleep(SETTLING_SECONDS / 50)
+        return found
 
     def _result(self, future: "Future[T]") -> T:
         try:
@@ -308,6 +317,17 @@ class Cluster:
                 raise unavailable(self._settings, error) from error
             return False
         return True
+
+
+def _is_settling(future: "Future[Any]") -> bool:
+    """Whether a broker said that it does not lead a partition: a topic that was just made, or a leader that moves."""
+    try:
+        future.result(TIMEOUT_SECONDS)
+    except KafkaException as error:
+        return error.args[0].code() in UNSETTLED
+    except TimeoutError:
+        return False
+    return False
 
 
 def _resource_type(resource: str) -> ResourceType:
