@@ -192,7 +192,7 @@ class Inbox:
         begin, ends = cluster.beginnings(self._places), cluster.committed_ends(self._places)
         starts = dict(begin)
         if isinstance(start, dt.datetime):
-            starts = ends | cluster.at_time(self._places, round(start.timestamp() * 1000))
+            starts = ends | cluster.at_time(self._places, max(0, round(start.timestamp() * 1000)))
         elif start is not None:
             starts = {place: max(begin[place], start.get(place[1], end)) for place, end in ends.items()}
         newer = {place[1]: min(starts[place], ends[place]) for place in self._places}

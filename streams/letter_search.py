@@ -218,8 +218,9 @@ def letters_by_number(settings: Settings, topic: str, letters: Iterable[int]) ->
         BusUnavailable: Kafka does not answer.
     """
     wanted = frozenset(letters)
-    found = _one(settings, topic, *wanted) if len(wanted) == 1 else []
-    if not found:
+    if len(wanted) == 1:  # nothing before it need be read
+        found = _one(settings, topic, *wanted)
+    else:
         found = search(settings, None, topic, Search(Choice(offsets=wanted), every=True))
     if missing := wanted - {letter.offset for letter, _ in found}:
         verb = "dead" if topic.startswith(names.DEAD) else "quarantine"

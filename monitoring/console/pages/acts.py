@@ -21,6 +21,7 @@ from streams.acts_log import ACTS, OUTCOMES, Act
 FIELDS: Final = ("who", "act", "outcome", "agency", "text", "since", "until")
 IN_ADDRESSES: Final = ("act", "outcome")  # the rest may tell of a person
 SHOWN: Final = 100
+MOST_SKIPPED: Final = 1_000_000
 COLUMNS: Final = (
     "at",
     "subject",
@@ -87,7 +88,7 @@ def _page_of(settings: Settings, wanted: Wanted, skip: int) -> tuple[list[Act], 
 
 async def _list(visit: Visit) -> Response:
     settings, skip = visit.console.settings, visit.field("skip")
-    first = int(skip) if skip.isdecimal() else 0
+    first = min(int(skip), MOST_SKIPPED) if skip.isdecimal() else 0
     wrong: BadField | None = None
     acts: list[Act] = []
     more = False
