@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 SOURCES := lintas schemas streams connectors monitoring tests bench docs examples
 
 help: ## print this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(READY): requirements.lock pyproject.toml connectors/client/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Lintas needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
@@ -53,6 +53,9 @@ bench: $(READY) bench/.venv/.ready ## measure ours and the peers on this machine
 docs: $(READY) ## write the generated pages of docs/reference anew
 	@$(BIN)/python docs/generate.py
 
+dashboards: $(READY) ## write Grafana's dashboards anew
+	@$(BIN)/python -m monitoring.dashboards.generate
+
 lock: $(READY) ## resolve the dependencies anew: names, versions and hashes, no host
 	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --extra dev --extra otel --no-emit-index-url \
 		--no-emit-find-links --no-emit-trusted-host --no-header --output-file requirements.lock pyproject.toml
@@ -65,5 +68,5 @@ clean: ## stop the local bus and remove what make, the bus and the tests have ma
 	@rm -rf $(VENV) bench/.venv bench/peers/kafka-streams/target .lintas .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} + ; rm -rf *.egg-info connectors/client/*.egg-info
 
-.PHONY: help install demo up test check chaos bench docs lock clean
+.PHONY: help install demo up test check chaos bench docs dashboards lock clean
 .DEFAULT_GOAL := help

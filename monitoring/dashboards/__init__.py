@@ -1,0 +1,1 @@
+"""Grafana dashboards, written by code: ``make dashboards`` writes ``out/*.json``, which Grafana is provisioned with."""
