@@ -1,10 +1,11 @@
 """Whether the servers that the settings name answer: the registry and PostgreSQL. Kafka is asked all the time."""
 
+import shlex
 import socket
 import struct
 from collections.abc import Iterator
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import httpx
 
@@ -34,19 +35,33 @@ def registry_answers(url: str) -> bool:
 def postgres_answers(dsn: str) -> bool:
     """Whether a PostgreSQL server says if it speaks TLS; nobody logs in.
 
-    ``dsn`` is a connection URI.
+    ``dsn`` is a connection URI or libpq's ``keyword=value`` pairs, with one host.
     """
     try:
-        with _connected(dsn) as server:
+        with _connected(*_address(dsn)) as server:
             server.sendall(SSL_REQUEST)
             return server.recv(1) in (b"S", b"N")
     except (OSError, ValueError):
         return False
 
 
-def _connected(dsn: str) -> socket.socket:
-    address = urlsplit(dsn)
-    host, port = unquote(address.hostname or "localhost"), address.port or USUAL_PORT
+def _address(dsn: str) -> tuple[str, int]:
+    """Host (or the folder of its socket) and port.
+
+    Raises:
+        ValueError: it is no connection string.
+    """
+    if "://" in dsn:
+        parts = urlsplit(dsn)
+        found = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        host, port = unquote(parts.hostname or found.get("host", "")), parts.port or found.get("port")
+    else:
+        found = dict(pair.split("=", 1) for pair in shlex.split(dsn))
+        host, port = found.get("host", ""), found.get("port")
+    return host or "localhost", int(port or USUAL_PORT)
+
+
+def _connected(host: str, port: int) -> socket.socket:
     if not host.startswith("/"):
         return socket.create_connection((host, port), TIMEOUT_SECONDS)
     server = socket.socket(socket.AF_UNIX)

@@ -141,9 +141,9 @@ def _bus(home: Path, say: "_Progress", *, keep: bool) -> Iterator[Settings]:
     """A running bus; stopped at the end unless it is to be kept, and whenever something goes wrong."""
     from lintas.cli.local import downloads
     from lintas.local.bus import LocalBus
-    from lintas.local.programs import PROGRAMS
+    from lintas.local.programs import CARRYING, PROGRAMS
 
-    bus = LocalBus(home, programs=PROGRAMS, fast_start=True)
+    bus = LocalBus(home, programs=PROGRAMS if keep else CARRYING, fast_start=True)
     with downloads(say.console) as progress:
         bus.download(progress)
     try:

@@ -43,6 +43,8 @@ PROGRAMS: tuple[Program, ...] = (
     Program("console", ("console",), attempts=None, listens=True),
 )
 
+CARRYING = tuple(program for program in PROGRAMS if program.name in ("worker", "vital-statistics"))  # without watchers
+
 
 def part(home: Home, program: Program, ports: Ports) -> Part:
     """The program, to be run on the bus in ``home``."""
