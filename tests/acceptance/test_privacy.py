@@ -15,8 +15,9 @@ from marked_day import Delivered, MarkedDay
 from markers import Marker
 
 from lintas.cli.catalogue import EXAMPLE_DEPLOYMENT
+from schemas.bus_catalogue import FOLDER
 
-CATALOGUE = EXAMPLE_DEPLOYMENT
+FOLDERS = (EXAMPLE_DEPLOYMENT, FOLDER)  # the bus's own canary is held to its agreement as all others are
 # What several consumers of an event about a person are told of offices, businesses and trades. It is no personal field
 # of its event type and is the same for many in life; only our markers make it unique. Every entry is here on purpose.
 OF_NO_PERSON = {
@@ -28,7 +29,7 @@ BYTES_OF_MARKER = re.compile(rb"zq[0-9]{6}k|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{1
 
 
 def _files(part: str) -> dict[str, Any]:
-    paths = sorted((CATALOGUE / part).glob("*.yaml"))
+    paths = sorted(path for folder in FOLDERS for path in (folder / part).glob("*.yaml"))
     return {path.stem: yaml.safe_load(path.read_text()) for path in paths if not path.stem.endswith(".cases")}
 
 
