@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from console_visits import Browser, browser
-from lane_bus import TOPIC, Sent, catalogue, inbox, publish, put_in_force, read, wait_until
+from lane_bus import TOPIC, Sent, catalogue, inbox, lintas, publish, put_in_force, read, wait_until
 from lane_promises import Workers
 
 from lintas import names
@@ -69,6 +69,8 @@ async def test_letters_are_read_redriven_and_on_record(settings: Settings, worke
             received = await inbox(settings, "b.strict")
             assert received.numbers == list(range(EVENTS))
             assert_killed(settings)
+            ended = await asyncio.to_thread(lintas, settings, "replay", "b.strict", "--cancel", "--author", "rina")
+            assert ended.returncode == 0, ended.stderr
             await acts_are_on_record(visitor)
     finally:
         bus.stop()
@@ -120,7 +122,8 @@ def assert_killed(settings: Settings) -> None:
 async def acts_are_on_record(visitor: Browser) -> None:
     rows = list(csv.DictReader(io.StringIO((await visitor.post("/acts.csv")).text)))
     told = [(row["subject"], row["act"], row["outcome"], row["reason"]) for row in rows]
-    assert told[0] == ("budi", "discard", "unfinished", REASON)
+    assert told[:2] == [("rina", "cancel", "done", ""), ("budi", "discard", "unfinished", REASON)]
+    assert [row["role"] for row in rows[:2]] == ["command line", "operator"]
     assert ("operator", "redrive", "done", REASON) in told
     assert told[-1] == ("operator", "unmask", "done", REASON)
     assert "unfinished" in (await visitor.get("/acts")).text
