@@ -143,6 +143,15 @@ def release_of(snapshot: Snapshot, agreement: str) -> Mapping[str, ReleaseRule]:
     return {} if published is None else published.contract.release
 
 
+def conditions_of(snapshot: Snapshot, agreement: str) -> Mapping[str, str]:
+    """The conditions of an agreement as they are now, by the names of their rules; none if it is not there any more."""
+    published = snapshot.agreements.get(agreement)
+    if published is None:
+        return {}
+    when = {} if published.contract.when is None else {"when": published.contract.when}
+    return {**published.contract.require, **when}
+
+
 def owner_of(snapshot: Snapshot, letter: Letter) -> str | None:
     """The agency whose event a letter holds; None if its type is not in the catalogue."""
     topic = letter.event.topic

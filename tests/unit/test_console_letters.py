@@ -1,5 +1,6 @@
 """The pages of letters: what is shown to whom, and what is done only after it is said what would happen."""
 
+import html
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -95,6 +96,7 @@ async def test_a_letter_tells_why_it_failed_and_is_masked_for_everybody(home: Pa
         await visitor.log_in(who)
         page = (await visitor.get(f"{HERE}/0")).text
     assert "the requirement is not met" in page
+    assert html.escape(example().agreements[AGREEMENT].contract.require["plausible-weight"]) in page
     assert is_masked(page)
     assert ("does not release as they are" in page) == (who == "steward-kemenkes")
     assert ("/unmask" in page) == (who == "operator")

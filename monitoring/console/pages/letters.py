@@ -23,6 +23,7 @@ from monitoring.console.letters import (
     Filter,
     Kind,
     causes,
+    conditions_of,
     owner_of,
     release_of,
 )
@@ -277,6 +278,7 @@ async def _letter(kind: Kind, visit: Visit, *, reason: str = "", lacks_reason: b
         kind=kind,
         owner=owner,
         letter=letter,
+        conditions=conditions_of(snapshot, letter.agreement),
         fate=fate,
         event=event,
         data=None if event is None else json.dumps(event["data"], indent=2, ensure_ascii=False),
