@@ -1,5 +1,6 @@
 """An example payload for a schema, for people to begin with: every field, with a value of its type. Pure."""
 
+import base64
 from typing import Any, Final
 
 from schemas.avro_tree import Names
@@ -57,5 +58,5 @@ def _example(names: Names, node: Any, namespace: str, depth: int) -> Any:
     if kind == "enum":
         return node["symbols"][0]
     if kind == "fixed":
-        return ""
+        return base64.b64encode(bytes(node["size"])).decode()
     return _PLAIN.get(node.get("logicalType", ""), _PLAIN[kind])

@@ -94,6 +94,7 @@ def status(ctx: click.Context, *, output: str) -> None:
         click.echo(found.model_dump_json(indent=1))
     else:
         Console().print(_parts_table(found))
+        _say_who_may_log_in()
     ctx.exit(0 if all(part.phase == "running" for part in found.parts) and found.phase == "running" else 1)
 
 
@@ -123,6 +124,10 @@ def _bus(*, only_servers: bool = True) -> "LocalBus":
 
 
 def _welcome(settings: Settings, bus: "LocalBus") -> None:
+    from monitoring.console.people import demo_people, people_file
+
+    if settings.oidc_issuer is None:
+        demo_people(settings)  # made now, so that the file is there
     console = Console()
     console.print(_parts_table(bus.status()))
     for what, where in (
@@ -130,8 +135,17 @@ def _welcome(settings: Settings, bus: "LocalBus") -> None:
         ("registry", settings.registry_url),
         ("logs", bus.home.path / "logs"),
         ("credentials", settings.secrets),
+        ("console", f"`lintas console`; who may log in: {people_file(settings)}"),
     ):
         console.print(f"{what:12}{where}", soft_wrap=True, highlight=False)
+
+
+def _say_who_may_log_in() -> None:
+    from monitoring.console.people import people_file
+
+    file = people_file(Settings())
+    if file.exists():
+        click.echo(f"console: `lintas console`; who may log in: {file}", err=True)
 
 
 def _parts_table(found: "BusState") -> Table:
