@@ -94,7 +94,8 @@ def status(ctx: click.Context, *, output: str) -> None:
         click.echo(found.model_dump_json(indent=1))
     else:
         Console().print(_parts_table(found))
-        _say_who_may_log_in()
+        for what, where in _console(found):
+            click.echo(f"{what:12}{where}")
     ctx.exit(0 if all(part.phase == "running" for part in found.parts) and found.phase == "running" else 1)
 
 
@@ -124,28 +125,28 @@ def _bus(*, only_servers: bool = True) -> "LocalBus":
 
 
 def _welcome(settings: Settings, bus: "LocalBus") -> None:
-    from monitoring.console.people import demo_people, people_file
-
-    if settings.oidc_issuer is None:
-        demo_people(settings)  # made now, so that the file is there
-    console = Console()
-    console.print(_parts_table(bus.status()))
+    console, found = Console(), bus.status()
+    console.print(_parts_table(found))
     for what, where in (
         ("Kafka", settings.bootstrap_servers),
         ("registry", settings.registry_url),
         ("logs", bus.home.path / "logs"),
         ("credentials", settings.secrets),
-        ("console", f"`lintas console`; who may log in: {people_file(settings)}"),
+        *_console(found),
     ):
         console.print(f"{what:12}{where}", soft_wrap=True, highlight=False)
 
 
-def _say_who_may_log_in() -> None:
+def _console(found: "BusState") -> Iterator[tuple[str, str]]:
+    """Where the console is, if it runs, and where it says who may log in."""
     from monitoring.console.people import people_file
 
     file = people_file(Settings())
-    if file.exists():
-        click.echo(f"console: `lintas console`; who may log in: {file}", err=True)
+    for part in found.parts:
+        if part.name == "console" and part.port:
+            yield "console", f"http://127.0.0.1:{part.port}"
+            if file.exists():
+                yield "people", str(file)
 
 
 def _parts_table(found: "BusState") -> Table:

@@ -188,7 +188,9 @@ def test_fields_of_schemas_are_told_apart_by_name() -> None:
 
 
 def test_what_was_known_stays_while_reading_fails() -> None:
-    answers: Iterator[int | Exception] = iter([1, BusUnavailable(part="Kafka", address="here", reason="no"), RuntimeError("Siti"), 2])
+    answers: Iterator[int | Exception] = iter(
+        [1, BusUnavailable(part="Kafka", address="here", reason="no"), RuntimeError("Siti"), 2]
+    )
 
     def read() -> int:
         answer = next(answers)
