@@ -62,13 +62,18 @@ def set_up(program: str, level: str) -> None:
         level: from which level on the bus's own code is heard: debug, info, warning, error.
     """
     handler = _Handler(sys.stderr)
-    handler.setFormatter(_Json(program) if _form() == "json" else _Text())
+    handler.setFormatter(json_lines(program) if _form() == "json" else _Text())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for name in OWN:
         logging.getLogger(name).setLevel(level.upper())
     logging.captureWarnings(capture=True)
     sys.excepthook = _ended_by
     threading.excepthook = _thread_ended_by
+
+
+def json_lines(program: str) -> logging.Formatter:
+    """What writes messages as one JSON object a line."""
+    return _Json(program)
 
 
 def is_set_up() -> bool:

@@ -29,6 +29,7 @@ from lintas.errors import OwnershipLost, TableLost
 from lintas.settings import Settings
 from streams.processors.counting import Computed, Registration, Tally, registration
 from streams.processors.faust_parts import OwnedTable
+from streams.processors.watched import Watched
 from streams.producer import BATCH_BYTES, OnceProducer
 from streams.record_format import content, filled_batches
 
@@ -67,6 +68,7 @@ class Ledger(Service):  # type: ignore[misc]  # mode ships no types
         *,
         options: Mapping[str, Any],
         registry: Registry,
+        watched: Watched,
         **kwargs: Any,
     ) -> None:
         """``options`` are aiokafka's connection arguments with the system's own credentials."""
@@ -78,6 +80,7 @@ class Ledger(Service):  # type: ignore[misc]  # mode ships no types
         self._inbox = names.inbox_topic(system)
         self._options = options
         self._registry = registry
+        self._watched = watched
         self._queue: asyncio.Queue[InboxRecord] = asyncio.Queue(QUEUE_EVENTS)
         self._partitioner = DefaultPartitioner()
         self._producer: OnceProducer | None = None
@@ -127,6 +130,10 @@ class Ledger(Service):  # type: ignore[misc]  # mode ships no types
         """Count and write, batch by batch; any exception ends the worker."""
         while not self.should_stop:
             batch = await self._next_batch()
+            if self._producer is not None:
+                self._watched.works()
+            else:
+                self._watched.waits("it has not been given its inbox yet")
             if self._lost:
                 raise OwnershipLost(system=self._system, topic=self._inbox)
             if batch:

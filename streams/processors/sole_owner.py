@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, TopicPartition
 
+from streams.processors.watched import Watched
+
 log = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 0.5
@@ -49,12 +51,13 @@ class SoleOwner:
         self._watch: threading.Thread | None = None
         self._consumer.subscribe([topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
 
-    def wait(self) -> None:
+    def wait(self, watched: Watched) -> None:
         """Return once nobody else does the work."""
         first, again = SAY_SECONDS
         due = time.monotonic() + first
         while not self._owner:
             self._consumer.poll(POLL_SECONDS)
+            watched.waits("another processor may be at work")
             if not self._owner and time.monotonic() > due:
                 log.info("another processor is at work; waiting until it ends")
                 due = time.monotonic() + again

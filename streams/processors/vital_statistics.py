@@ -26,6 +26,7 @@ from schemas.cluster import options
 from streams.processors.faust_parts import OwnedApp, OwnedTable, OwnedTransport
 from streams.processors.ledger import InboxRecord, Ledger
 from streams.processors.sole_owner import SoleOwner
+from streams.processors.watched import Watched
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +37,13 @@ CHANGELOG: Final = names.table_topic(SYSTEM, TABLE)
 ASK_SECONDS: Final = 2.0
 
 
-def run(settings: Settings, log_level: str) -> None:
+def run(settings: Settings, log_level: str, watched: Watched) -> None:
     """Wait until the catalogue names the system and no other instance is at work, then count until stopped.
 
     Ends the process: 0 if it was stopped, 1 after any doubt; started again, it goes on from what was committed.
     """
     signal.signal(signal.SIGTERM, _end)
-    wait_until_entitled(settings)
+    wait_until_entitled(settings, watched)
     owner = SoleOwner(
         options(settings, SYSTEM),
         f"{SYSTEM}.owner",
@@ -50,16 +51,16 @@ def run(settings: Settings, log_level: str) -> None:
         session_seconds=settings.session_timeout_seconds,
     )
     try:
-        owner.wait()
+        owner.wait(watched)
         owner.watch(lambda: os.kill(os.getpid(), signal.SIGTERM))
-        app = vital_statistics_app(settings)
+        app = vital_statistics_app(settings, watched)
         worker = faust.Worker(app, loglevel=log_level, redirect_stdouts=False, override_logging=False, quiet=True)
         worker.execute_from_commandline()
     finally:
         owner.close()
 
 
-def vital_statistics_app(settings: Settings) -> faust.App:
+def vital_statistics_app(settings: Settings, watched: Watched) -> faust.App:
     """The Faust app.
 
     Raises:
@@ -110,6 +111,7 @@ def vital_statistics_app(settings: Settings) -> faust.App:
                 ca_file=settings.ca_file,
             )
         ),
+        watched=watched,
     )
     app.owner = ledger
     app.service(ledger)
@@ -135,12 +137,13 @@ def vital_statistics_app(settings: Settings) -> faust.App:
     return app
 
 
-def wait_until_entitled(settings: Settings) -> None:
+def wait_until_entitled(settings: Settings, watched: Watched) -> None:
     """Return once the catalogue in force has given the system its credentials and topics."""
     said = ""
     for reason in _missing(settings):
         if not reason:
             return
+        watched.waits(reason)
         if reason != said:
             log.info("waiting: %s", reason)
             said = reason

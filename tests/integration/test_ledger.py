@@ -15,6 +15,7 @@ from lintas import names
 from lintas.credentials import aiokafka_options
 from lintas.errors import OwnershipLost, TableLost
 from lintas.settings import Settings
+from monitoring.processor_health import ProcessorWatch
 from streams.processors.faust_parts import OwnedTable
 from streams.processors.ledger import Ledger
 from streams.record_format import FilledBatch, content
@@ -43,7 +44,15 @@ async def ledger(bus: Settings) -> AsyncIterator[Ledger]:
     registry = Registry(
         Connection(bootstrap_servers=bus.brokers, registry_url=bus.registry, system=system, password="-")
     )
-    made = Ledger(bus, system, cast("OwnedTable", Table()), topics[1], options=options, registry=registry)
+    made = Ledger(
+        bus,
+        system,
+        cast("OwnedTable", Table()),
+        topics[1],
+        options=options,
+        registry=registry,
+        watched=ProcessorWatch(system),
+    )
     yield made
     await made.on_stop()
 
@@ -80,6 +89,7 @@ async def test_a_later_owner_fences_an_earlier_one(ledger: Ledger, bus: Settings
         ledger._changelog,
         options=aiokafka_options(bus, names.ADMIN),
         registry=ledger._registry,
+        watched=ProcessorWatch(ledger._system),
     )
     await later.own(inbox(ledger, 0, 1))
     earlier = ledger._producer
