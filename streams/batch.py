@@ -8,7 +8,7 @@ import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 
-from streams import audit, evidence, traces
+from streams import audit, evidence
 from streams.carrier import Carrier
 from streams.decide import Plans
 from streams.decisions import BACKFILLED, READMITTED, REDRIVEN, REPLAYED, RESUMED
@@ -119,12 +119,6 @@ class Batch:
             for agreement, reasons in carrier.dead.items()
             if 2 * len(reasons) >= len(carrier.decided.offsets)
         }
-
-    @property
-    def trace_id(self) -> str:
-        """A trace by which the batch can be looked for: of an event about nobody, else the batch's own."""
-        named = (carrier.tally.trace_id for carrier in self._carriers.values() if carrier.tally.trace_id)
-        return next(named, None) or traces.of_batch(self.seed)
 
     def _of(self, slot: Slot) -> tuple[Carrier, int]:
         agreements = [plan.agreement.agreement for plan in self._plans.by_topic[slot[1]].agreements]

@@ -5,7 +5,6 @@ ordinary about an event or a release is decided by the reference path, record by
 """
 
 import itertools
-import re
 from collections.abc import Mapping, MutableMapping, Sequence
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
@@ -14,8 +13,9 @@ from schemas.conditions import ConditionFailed
 from schemas.model import Standing
 from schemas.rules import CannotRelease
 from schemas.span_walk import DECLINES, Found
+from schemas.wire import trace_context
 from schemas.wire.varint import read_varint, zigzag
-from streams import audit
+from streams import audit, traces
 from streams.crashes import problem_of
 from streams.decide import AgreementPlan
 from streams.envelope_shapes import NO_SHAPE, Attributes, Match
@@ -29,8 +29,7 @@ from streams.window import identity
 
 # The two lower bytes of an offset that takes three or more.
 _LOW: Final = tuple(bytes((low & 0x7F | 0x80, low >> 7 | 0x80)) for low in range(1 << 14))
-TRACE_PARENT: Final = b"ce_traceparent"
-_TRACE: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C Trace Context 3.2.2
+TRACE_PARENT: Final = traces.NAME.encode()
 _LOOKED_FOR_TRACE: Final = 8_192  # bytes of a record and what follows
 _MOST_COUNTED: Final = 64
 _COUNTS: Final = tuple(map(zigzag, range(_MOST_COUNTED)))
@@ -85,7 +84,7 @@ class Carrier(RecordByRecord):
             CorruptRecordException: a record goes on beyond the batch.
         """
         raw.open()
-        if not self.tally.trace_id and not self._plan.is_personal:
+        if not self.tally.parent and not self._plan.is_personal:
             self._note_trace(raw)
         seen, odd = self._read(raw, min(most, raw.left))
         data = raw.data
@@ -102,8 +101,9 @@ class Carrier(RecordByRecord):
         """Note the trace of the next record, if it has one: a batch is seen by one of its events."""
         if TRACE_PARENT in raw.data[raw.at : raw.at + _LOOKED_FOR_TRACE]:
             headers = dict(raw.record_at(raw.at, *self._place)[0].headers)
-            if trace := _TRACE.fullmatch(headers.get(TRACE_PARENT.decode()) or b""):
-                self.tally.trace_id = trace[1].decode()
+            parent = (headers.get(traces.NAME) or b"").decode(errors="replace")
+            if trace_context.is_valid(parent):
+                self.tally.parent = parent
 
     def _read(  # noqa: C901, PLR0912, PLR0915  each event pays for every call
         self, raw: RawBatch, most: int

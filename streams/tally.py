@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from schemas.model import Standing
+from schemas.wire import trace_context
 
 
 class Served(NamedTuple):
@@ -32,18 +33,23 @@ class Tally:
         quarantined: events that no one can be given, by stage.
         letters: dead letters written, by the agreement's number and stage.
         size: bytes of the events as they lie in record batches.
-        trace_id: of one of the events, if its publisher gave it a trace and the event type is not personal.
+        parent: traceparent of one of the events, if its publisher named a trace and the event type is not personal.
     """
 
-    __slots__ = ("groups", "letters", "quarantined", "repeats", "routed", "served", "size", "trace_id")
+    __slots__ = ("groups", "letters", "parent", "quarantined", "repeats", "routed", "served", "size")
 
     def __init__(self) -> None:
         self.groups: list[tuple[int, defaultdict[int, int]]] = []
         self.served: Counter[Served] = Counter()
         self.routed = self.repeats = self.size = 0
-        self.trace_id = ""
+        self.parent = ""
         self.quarantined: Counter[str] = Counter()
         self.letters: Counter[tuple[int, str]] = Counter()
+
+    @property
+    def trace_id(self) -> str:
+        """The trace of that event; empty if there is none."""
+        return trace_context.trace_id(self.parent) if self.parent else ""
 
     def group(self, published_ms: int) -> defaultdict[int, int]:
         """Where events of one time of publication are to be noted; times come in order, or nearly so."""

@@ -49,8 +49,3 @@ def of_delivery(parent: str | None, trace: bytes) -> bytes:
         return BEGIN + trace + END
     named = parent.encode()
     return named[:36] + trace[16:] + named[52:]
-
-
-def of_batch(seed: bytes) -> str:
-    """The id of the trace that a batch itself belongs to."""
-    return hashlib.shake_256(LABEL + seed).hexdigest(_ID_BYTES)

@@ -27,14 +27,19 @@ def worker(*, listen: tuple[str, int] | None, log_level: str) -> None:
     from prometheus_client import CollectorRegistry
 
     from lintas.cli.endpoints import serve_near
+    from monitoring import spans
     from monitoring.worker_health import WorkerWatch
     from streams.app import lane_app
 
     logs.set_up("worker", log_level)
-    watch, registry = WorkerWatch(), CollectorRegistry()
+    exported = spans.start("worker")
+    watch, registry = WorkerWatch(exported), CollectorRegistry()
     registry.register(watch)
     app = lane_app(Settings(), watch)
     serve_near("worker", registry, watch.health, listen, ("127.0.0.1", 9464))
-    Worker(
-        app, loglevel=log_level, redirect_stdouts=False, override_logging=False, quiet=True
-    ).execute_from_commandline()
+    program = Worker(app, loglevel=log_level, redirect_stdouts=False, override_logging=False, quiet=True)
+    program.spinner = None  # it is for terminals, and ends by writing to what is none
+    try:
+        program.execute_from_commandline()
+    finally:
+        exported.close()

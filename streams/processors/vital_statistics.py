@@ -55,6 +55,7 @@ def run(settings: Settings, log_level: str, watched: Watched) -> None:
         owner.watch(lambda: os.kill(os.getpid(), signal.SIGTERM))
         app = vital_statistics_app(settings, watched)
         worker = faust.Worker(app, loglevel=log_level, redirect_stdouts=False, override_logging=False, quiet=True)
+        worker.spinner = None  # it is for terminals, and ends by writing to what is none
         worker.execute_from_commandline()
     finally:
         owner.close()

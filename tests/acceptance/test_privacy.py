@@ -25,6 +25,7 @@ OF_NO_PERSON = {
     "id.go.oss.business.licensed.v1": {"name", "activities[].kbli", "activities[].title", "activities[].location"},
     "id.go.kemendikdasmen.student.enrolled.v1": {"school.npsn"},
 }
+MOST_COMMON = 5  # digits that occur by chance
 BYTES_OF_MARKER = re.compile(rb"zq[0-9]{6}k|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}|[0-9]+")
 
 
@@ -88,12 +89,12 @@ def seen(day: MarkedDay, content: bytes) -> Iterator[Marker]:
 def seen_in_text(day: MarkedDay, content: bytes) -> list[Marker]:
     """The markers in a long text, found by their shapes."""
     tokens = set(BYTES_OF_MARKER.findall(content))
-    texts = {token for token in tokens if len(token) >= len("7000000001")}
-    return [
-        marker
-        for marker in day.markers
-        if any(needle in texts or (needle[:9] in tokens and needle in content) for needle in marker.needles)
-    ]
+
+    def holds(needle: bytes) -> bool:
+        begins = BYTES_OF_MARKER.search(needle)
+        return begins is not None and len(begins[0]) > MOST_COMMON and begins[0] in tokens and needle in content
+
+    return [marker for marker in day.markers if any(map(holds, marker.needles))]
 
 
 def test_every_agreement_in_force_delivered_a_marked_event_and_no_other_did(marked_day: MarkedDay) -> None:

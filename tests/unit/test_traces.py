@@ -90,22 +90,22 @@ def test_what_names_no_trace_counts_as_none(value: str) -> None:
     assert traces.of_delivery(value, b"7" * 32) == b"00-77777777777777777777777777777777-0000000000000001-00"
 
 
-def test_a_batch_has_the_trace_of_an_event_about_nobody_or_one_of_its_own(plans: Plans, inputs: Records) -> None:
+def test_a_batch_notes_the_trace_of_an_event_about_nobody_and_of_no_other(plans: Plans, inputs: Records) -> None:
     at = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 
-    def trace_id(topic: str, records: Sequence[InputRecord]) -> str:
-        window = DuplicateWindow(records=1_000, seconds=100)
-        batch = Batch(plans, {(topic, 0): window}, {}, at=at)
-        batch.seed = SEED
+    def noted(topic: str, records: Sequence[InputRecord]) -> str:
+        batch = Batch(plans, {(topic, 0): DuplicateWindow(records=1_000, seconds=100)}, {}, at=at)
         raw = raw_batch(records)
         while raw.left:
             batch.add(topic, 0, raw, 97)
-        return batch.trace_id
+        (tally,) = batch.tallies().values()
+        assert tally.trace_id == tally.parent[3:35]
+        return tally.parent
 
     def topic_of(event_type: str) -> str:
         return plans.snapshot.event_types[event_type].topic
 
     quake, birth = topic_of("id.go.bmkg.earthquake.measured.v1"), topic_of("id.go.dukcapil.birth.registered.v1")
     events = traced(inputs)
-    assert trace_id(quake, events[quake]) in {parent(number)[3:35] for number in range(0, len(events[quake]), 2)}
-    assert trace_id(birth, events[birth]) == trace_id(quake, inputs[quake]) == traces.of_batch(SEED)
+    assert noted(quake, events[quake]) in {parent(number) for number in range(0, len(events[quake]), 2)}
+    assert noted(birth, events[birth]) == noted(quake, inputs[quake]) == ""
