@@ -16,6 +16,8 @@ from lintas.settings import Settings
 from monitoring.canary_events import ALTERED, Arrival, CanaryEvents
 from monitoring.canary_metrics import CanaryMetrics
 from monitoring.endpoints import Health, Pulse
+from monitoring.spans import NoSpans, Spans
+from schemas.wire.trace_context import TRACEPARENT
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +33,11 @@ class Canary:
         health: ready once an event of this process has come round, and as long as others do.
     """
 
-    def __init__(self, settings: Settings, every_seconds: float, metrics: CanaryMetrics) -> None:
-        """``every_seconds``: from one event to the next."""
+    def __init__(
+        self, settings: Settings, every_seconds: float, metrics: CanaryMetrics, spans: Spans | None = None
+    ) -> None:
+        """``every_seconds``: from one event to the next; ``spans`` takes one of every round trip."""
+        self._spans = spans or NoSpans()
         self._settings, self._every, self._metrics = settings, every_seconds, metrics
         self._events = CanaryEvents(uuid.uuid4().hex)
         self._sequence = 0
@@ -104,6 +109,13 @@ class Canary:
                 continue
             arrival = self._events.judge(delivery.agreement, delivery.data, dt.datetime.now(dt.UTC))
             if arrival is not None:
+                self._spans.record(
+                    "canary round trip",
+                    arrival.seconds,
+                    {"messaging.system": "kafka", "messaging.destination.name": delivery.topic},
+                    links=[delivery.event.get(TRACEPARENT, "")],
+                    failed=bool(arrival.problems),
+                )
                 self._take(arrival, f"{delivery.topic} [{delivery.partition}] offset {delivery.offset}")
 
     def _take(self, arrival: Arrival, where: str) -> None:

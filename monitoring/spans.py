@@ -7,11 +7,12 @@ the collector does not take in time is dropped and counted: it can be slow, or a
 Attributes name lanes, event types, pages, commands; never anything of an event or a person.
 """
 
+import contextlib
 import logging
 import os
 import queue
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -89,6 +90,18 @@ def start(program: str) -> Spans:
         log.warning("no spans are exported: the extra otel is not installed (pip install lintas[otel])")
         return NoSpans()
     return Exported(program, OTLPSpanExporter())
+
+
+@contextlib.contextmanager
+def command(name: str) -> Iterator[None]:
+    """The span of a command of an operator, and what decorates the function that does it."""
+    spans, began, failed = start("cli"), time.monotonic(), True
+    try:
+        yield
+        failed = False
+    finally:
+        spans.record(f"lintas {name}", time.monotonic() - began, {}, failed=failed)
+        spans.close()
 
 
 class Exported:

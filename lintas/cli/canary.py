@@ -37,6 +37,7 @@ def canary(*, every: float, listen: tuple[str, int], log_level: str) -> None:
     """
     from prometheus_client import CollectorRegistry
 
+    from monitoring import spans
     from monitoring.canary import Canary
     from monitoring.canary_metrics import CanaryMetrics
 
@@ -44,6 +45,6 @@ def canary(*, every: float, listen: tuple[str, int], log_level: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))  # at any moment: there is nothing to be lost
     registry = CollectorRegistry()
-    sends = Canary(Settings(), every, CanaryMetrics(registry))
+    sends = Canary(Settings(), every, CanaryMetrics(registry), spans.start("canary"))
     serve_or_misuse("canary", registry, sends.health, listen)
     asyncio.run(sends.run())

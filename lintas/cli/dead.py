@@ -17,6 +17,7 @@ from lintas.cli.letters import (
     show_letter,
 )
 from lintas.cli.output import output_option
+from monitoring.spans import command
 from streams.letters import DEAD_STAGES
 
 DEAD: Final = Kind(
@@ -61,6 +62,7 @@ def show(*, system: str, letter: int, output: str) -> None:
 @click.argument("letters", metavar="[LETTER]...", type=click.IntRange(0), nargs=-1)
 @choosing(DEAD, agreements=True)
 @redriving
+@command("dead redrive")
 def redrive(*, system: str, letters: tuple[int, ...], **options: Any) -> None:
     """Give the events of dead letters again: by LETTER, by a filter, or --all; to this consumer SYSTEM alone.
 
@@ -75,6 +77,7 @@ def redrive(*, system: str, letters: tuple[int, ...], **options: Any) -> None:
 @click.argument("letters", metavar="[LETTER]...", type=click.IntRange(0), nargs=-1)
 @choosing(DEAD, agreements=True)
 @discarding
+@command("dead discard")
 def discard(*, system: str, letters: tuple[int, ...], **options: Any) -> None:
     """Decide that dead letters of a consumer SYSTEM are never to be given: by LETTER, by a filter, or --all.
 

@@ -17,6 +17,7 @@ from lintas.cli.letters import (
     show_letter,
 )
 from lintas.cli.output import output_option
+from monitoring.spans import command
 from streams.letters import QUARANTINE_STAGES
 
 QUARANTINE: Final = Kind(
@@ -64,6 +65,7 @@ def show(*, agency: str, letter: int, output: str) -> None:
 @click.argument("letters", metavar="[LETTER]...", type=click.IntRange(0), nargs=-1)
 @choosing(QUARANTINE, agreements=False)
 @redriving
+@command("quarantine redrive")
 def redrive(*, agency: str, letters: tuple[int, ...], **options: Any) -> None:
     """Give events out of an AGENCY's quarantine to everyone entitled to them: by LETTER, by a filter, or --all.
 
@@ -80,6 +82,7 @@ def redrive(*, agency: str, letters: tuple[int, ...], **options: Any) -> None:
 @click.argument("letters", metavar="[LETTER]...", type=click.IntRange(0), nargs=-1)
 @choosing(QUARANTINE, agreements=False)
 @discarding
+@command("quarantine discard")
 def discard(*, agency: str, letters: tuple[int, ...], **options: Any) -> None:
     """Decide that events in an AGENCY's quarantine are never to be given: by LETTER, by a filter, or --all.
 

@@ -16,6 +16,7 @@ from lintas.cli.moment import Moment
 from lintas.cli.output import output_option, print_json, print_table
 from lintas.errors import ReplayWaits
 from lintas.settings import Settings
+from monitoring.spans import command
 
 if TYPE_CHECKING:
     from streams.replay_log import Replay, Request
@@ -37,6 +38,7 @@ _COLUMNS: Final = ("agreement", "records read", "delivered", "filtered", "not gi
 @click.option("--again", is_flag=True, help="begin anew, though just this has been replayed before")
 @author_option
 @output_option
+@command("replay")
 def replay(
     *,
     system: str,

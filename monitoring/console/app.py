@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lintas.errors import BadSettings
 from lintas.settings import Settings
+from monitoring import spans
 from monitoring.console import public
 from monitoring.console.bus import Bus
 from monitoring.console.console import Console
@@ -91,7 +92,7 @@ def build(settings: Settings, bus: Bus, url: str, *, pages: Sequence[Page] = PAG
         secure=url.startswith("https:"),
     )
     login = _login(settings, url, issuer, app)
-    console = Console(settings, url, bus, login, sessions, templates, Measures())
+    console = Console(settings, url, bus, login, sessions, templates, Measures(spans.start("console")))
     app.state.console = console
     app.router.routes += [
         Mount("/static", Static()),

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry
@@ -10,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from monitoring.listed import metric
+from monitoring.spans import NoSpans, Spans
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -17,7 +19,9 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class Measures:
     """The metrics of one console."""
 
-    def __init__(self) -> None:
+    def __init__(self, spans: Spans | None = None) -> None:
+        """``spans`` takes one of every request; nobody does if it is None."""
+        self._spans = spans or NoSpans()
         self.registry = CollectorRegistry()
         self._requests = metric("lintas_console_requests_total").counter(self.registry)
         self._duration = metric("lintas_console_request_duration_seconds").histogram(self.registry)
@@ -38,8 +42,16 @@ class Measures:
                 response = await endpoint(request)
                 status = response.status_code
             finally:
+                seconds = time.perf_counter() - began
                 self._requests.labels(page, f"{status // 100}xx").inc()
-                self._duration.labels(page).observe(time.perf_counter() - began)
+                self._duration.labels(page).observe(seconds)
+                self._spans.record(
+                    f"{request.method} {page}",
+                    seconds,
+                    {"http.route": page, "http.request.method": request.method, "http.response.status_code": status},
+                    parent=request.headers.get("traceparent"),
+                    failed=status >= HTTPStatus.INTERNAL_SERVER_ERROR,
+                )
             return response
 
         return measure

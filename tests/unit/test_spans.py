@@ -132,3 +132,22 @@ def test_a_collector_that_is_away_costs_its_spans_and_no_more(caplog: pytest.Log
     made.close(20)
     assert made.dropped == 1
     assert "1 spans were dropped" in caplog.text
+
+
+def test_a_command_has_a_span_also_when_it_fails(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+
+    @spans.command("dead redrive")
+    def redrive(*, fail: bool) -> int:
+        if fail:
+            raise ValueError("3210142211266547")
+        return 7
+
+    assert redrive(fail=False) == 7
+    with pytest.raises(ValueError, match="3210142211266547"):
+        redrive(fail=True)
+    assert [(span.name, span.status.code) for span in collector.spans] == [
+        ("lintas dead redrive", 0),
+        ("lintas dead redrive", 2),
+    ]
+    assert b"3210142211266547" not in b"".join(one.SerializeToString() for one in collector.requests)

@@ -10,8 +10,10 @@ import httpx
 
 from .connection import Connection
 from .exceptions import BusUnreachable, UnknownEventType
+from .tracing import active
 from .wire.codec import Codec
 from .wire.errors import InvalidSchema
+from .wire.trace_context import TRACEPARENT
 
 _TIMEOUT_SECONDS = 15
 _NOT_FOUND = 404
@@ -127,7 +129,9 @@ class Registry:
 
     async def _get(self, path: str) -> Any:
         try:
-            answer = await self._http.get(self._url + path)
+            traceparent = active()
+            headers = {} if traceparent is None else {TRACEPARENT: traceparent}
+            answer = await self._http.get(self._url + path, headers=headers)
             if answer.status_code == _NOT_FOUND:
                 return None
             answer.raise_for_status()
