@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from lintas import logs
 from lintas.cli.address import Address
 from lintas.cli.moment import Moment
 from lintas.errors import BadSettings
@@ -45,8 +46,7 @@ def console(*, listen: tuple[str, int], since: dt.datetime | None, log_level: st
     from monitoring.console.app import build
     from monitoring.console.bus import LiveBus
 
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # its lines have addresses with codes of logins in them
+    logs.set_up("console", log_level)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))  # uvicorn takes them while it serves, and gives them back
     settings = Settings()
