@@ -108,7 +108,8 @@ def system_acls() -> frozenset[Acl]:
             may("READ", "TOPIC", names.EVENTS, "PREFIXED"),
             may("READ", "TOPIC", names.DEAD, "PREFIXED"),  # to redrive
             may("READ", "TOPIC", names.QUARANTINE, "PREFIXED"),  # as well
-            may("READ", "TOPIC", "lintas.", "PREFIXED"),
+            may("READ", "TOPIC", "lintas.lanes.", "PREFIXED"),
+            *(may("READ", "TOPIC", topic, "LITERAL") for topic in (names.CATALOGUE, names.REDRIVES, names.REPLAYS)),
             may("READ", "TOPIC", names.AUDIT_DECISIONS, "LITERAL"),  # to restore lost positions
             *(
                 may("WRITE", "TOPIC", prefix, "PREFIXED")

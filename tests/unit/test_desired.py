@@ -70,6 +70,17 @@ def test_workers_may_not_change_the_catalogue(wanted: Desired) -> None:
     assert not any(names.CATALOGUE.startswith(name) for name in writable)
 
 
+@pytest.mark.parametrize("topic", [names.ACTS, names.AUDIT_SALTS])
+def test_workers_do_not_read_what_people_did_nor_what_opens_evidence(wanted: Desired, topic: str) -> None:
+    readable = [acl for acl in wanted.acls if acl.principal == names.WORKER and acl.operation == "READ"]
+    covering = [
+        acl
+        for acl in readable
+        if acl.resource == "TOPIC" and (topic == acl.name or (acl.pattern == "PREFIXED" and topic.startswith(acl.name)))
+    ]
+    assert covering == []
+
+
 @pytest.mark.parametrize(
     ("topic", "key", "value"),
     [
