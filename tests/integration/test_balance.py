@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import datetime as dt
 import io
 import json
@@ -22,6 +23,7 @@ from lane_bus import TOPIC, Worker, mixed, publish, running_bus, wait_until
 
 from lintas import credentials, names
 from lintas.settings import Settings
+from monitoring.console.ledger import LedgerReader
 from schemas.cluster import Cluster
 from schemas.desired import AUDIT_PARTITIONS, Topic, system_topics
 from schemas.wire import framing
@@ -88,6 +90,11 @@ def test_the_command_shows_books_that_balance(carried: Settings) -> None:
         ways = ("delivered", "filtered", "dead", "waiting", "not_in_force")
         assert agreement["routed"] == sum(agreement[way] for way in ways) == row["routed"]
         assert agreement["delivered"] > 0
+    yesterday = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+    ledger = LedgerReader(carried, yesterday)()  # what the overview of the console shows
+    assert list(map(dataclasses.asdict, ledger.event_types.values())) == told["event_types"]
+    assert list(map(dataclasses.asdict, ledger.agreements.values())) == told["agreements"]
+    assert ledger.differences == ()
 
 
 def test_slices_of_time_give_the_same_books(carried: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
