@@ -21,6 +21,7 @@ NOUNS: dict[str, str] = {
     "down": "lintas.cli.local:down",
     "status": "lintas.cli.local:status",
     "doctor": "lintas.cli.local:doctor",
+    "stack": "lintas.cli.stack:stack",
     "demo": "lintas.cli.demo:demo",
     "publish": "lintas.cli.publish:publish",
     "read": "lintas.cli.read:read",
