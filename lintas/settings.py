@@ -30,7 +30,7 @@ class Settings(BaseSettings):
     security_protocol: Literal["SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "SASL_PLAINTEXT", description="how clients speak to Kafka"
     )
-    ca_file: Path | None = Field(None, description="certificate authority of the brokers, PEM, for SASL_SSL")
+    ca_file: Path | None = Field(None, description="certificate authority of brokers and registry, PEM")
     registry_url: str | None = Field(None, description="Confluent-compatible API of the schema registry")
     postgres_dsn: str | None = Field(None, description="PostgreSQL connection string")
     secrets_dir: Path | None = Field(None, description="folder of credentials and keys; default <home>/secrets")

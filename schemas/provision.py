@@ -125,7 +125,7 @@ def apply(
     snapshot = plan.snapshot
     if plan.new_schemas:
         progress("registering schemas")
-        with Registry(settings.registry) as registry:
+        with Registry.of(settings) as registry:
             snapshot = compose(catalogue, _registering(registry))
     cluster = Cluster(settings)
     progress("creating topics, users and rights")
@@ -155,7 +155,7 @@ def _plan(settings: Settings, catalogue: Catalogue) -> _Plan:
     log = read_log(settings)
     in_force = log.current.manifest if log.current else None
     schemas: list[Change] = []
-    with Registry(settings.registry) as registry:
+    with Registry.of(settings) as registry:
         subjects = registry.subjects()
         snapshot = compose(catalogue, _looking_up(registry, set(subjects), schemas))
     wanted = desired(snapshot, settings)

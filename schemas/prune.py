@@ -35,7 +35,7 @@ def prune(settings: Settings, cluster: Cluster, leftovers: Collection[Change], a
     cluster.delete_topics(
         change.name for change in leftovers if change.kind == TOPIC and (TOPIC, change.name) not in kept
     )
-    with Registry(settings.registry) as registry:
+    with Registry.of(settings) as registry:
         for change in leftovers:
             if change.kind == SUBJECT and (SUBJECT, change.name) not in kept:
                 registry.delete_subject(change.name)

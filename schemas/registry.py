@@ -1,8 +1,10 @@
 """The schema registry, over its Confluent-compatible API (Apicurio, Confluent, Karapace, Redpanda)."""
 
 import json
+import ssl
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -23,16 +25,29 @@ BACKWARD_TRANSITIVE: Final = "BACKWARD_TRANSITIVE"
 class Registry:
     """A connection to the registry; use it as a context manager."""
 
-    def __init__(self, base_url: str, timeout: float = TIMEOUT_SECONDS) -> None:
-        """``base_url`` is that of the Confluent-compatible API, ``timeout`` in seconds for each request."""
+    def __init__(self, base_url: str, timeout: float = TIMEOUT_SECONDS, ca_file: Path | None = None) -> None:
+        """Get ready to ask; nothing is sent yet.
+
+        Args:
+            base_url: of the Confluent-compatible API.
+            timeout: of each request, in seconds.
+            ca_file: authority to trust where the address is https; the machine's own ones if none is given.
+        """
         self._address = base_url.rstrip("/")
         self._schemas: dict[int, Any] = {}
         self._http = httpx.Client(
             base_url=self._address,
             timeout=timeout,
             headers={"accept": MEDIA_TYPE, "content-type": MEDIA_TYPE},
-            transport=httpx.HTTPTransport(retries=1),
+            transport=httpx.HTTPTransport(
+                retries=1, verify=ssl.create_default_context(cafile=ca_file) if base_url.startswith("https") else False
+            ),
         )
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The registry that the settings name."""
+        return cls(settings.registry, ca_file=settings.ca_file)
 
     def __enter__(self) -> Self:
         return self
@@ -134,7 +149,7 @@ def registered_schemas(
     Raises:
         BusUnavailable: the registry does not answer.
     """
-    with Registry(settings.registry) as registry:
+    with Registry.of(settings) as registry:
         known = set(registry.subjects())
         subjects = {name: names.subject_of_topic(topics[name]) for name in event_types if name in topics}
         return {

@@ -160,7 +160,7 @@ def _is_same(then: Agreement, now: Agreement, as_of: dt.datetime) -> bool:
 
 def _registered(settings: Settings, terms: Terms) -> Terms:
     contract, schema = terms.terms.contract, terms.terms.released.schema
-    with Registry(settings.registry) as registry:
+    with Registry.of(settings) as registry:
         schema_id = registry.register(names.released_subject(contract.consumer, contract.agreement), schema)
     return dataclasses.replace(terms, terms=PublishedAgreement(contract, RegisteredSchema(schema_id, schema)))
 

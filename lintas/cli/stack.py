@@ -40,9 +40,7 @@ def stack() -> None:
 )
 @click.option("--nodes", type=click.IntRange(min=3), default=3, show_default=True, help="number of Kafka brokers")
 @click.option("--also", metavar="HOST", multiple=True, help="another name or address of every server; may be repeated")
-@click.option(
-    "--owner", type=Owner(), help="whom services run as, by number; you, or 10001:10001 if you are root"
-)
+@click.option("--owner", type=Owner(), help="whom services run as, by number; you, or 10001:10001 if you are root")
 @click.option("--renew-certificates", is_flag=True, help="make the servers' certificates anew")
 @output_option
 def secrets(

@@ -78,7 +78,7 @@ def server(signer: Signed, name: str, organisation: str, hosts: Collection[str],
         .add_extension(uses, critical=False)
         .add_extension(x509.SubjectAlternativeName([_host(host) for host in hosts]), critical=False)
         .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key()),  # type: ignore[arg-type]  ours: EC
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signing.public_key()),
             critical=False,
         )
         .sign(signing, hashes.SHA256())
@@ -129,7 +129,5 @@ def _host(host: str) -> x509.GeneralName:
 def _pem(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> Signed:
     return Signed(
         certificate.public_bytes(serialization.Encoding.PEM),
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ),
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
     )

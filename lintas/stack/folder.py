@@ -20,7 +20,7 @@ from lintas.settings import Settings
 from lintas.stack import certificates
 from lintas.stack.certificates import Signed
 
-NODES: Final = "Lintas nodes"  # deploy/kafka/server.properties takes certificates of this organisation for the cluster's
+NODES: Final = "Lintas nodes"  # deploy/kafka/server.properties knows a node's certificate by it
 SERVERS: Final = "Lintas servers"
 PROGRAMS: Final = "programs"  # the folder that programs of the bus have as LINTAS_SECRETS_DIR
 SETTINGS: Final = "stack.env"
@@ -77,7 +77,8 @@ class StackFolder:
 
     def expiries(self) -> dict[Path, dt.datetime]:
         """When each certificate ends."""
-        return {path: certificates.expires(path.read_bytes()) for path in sorted(self.path.glob("*.pem")) if _public(path)}
+        public = (path for path in sorted(self.path.glob("*.pem")) if not path.stem.endswith("-key"))
+        return {path: certificates.expires(path.read_bytes()) for path in public}
 
     def _certificates(self, now: dt.datetime, *, renew: bool) -> None:
         certificate, key = self.path / "ca.pem", self.path / "ca-key.pem"
@@ -135,10 +136,6 @@ class StackFolder:
 
     def _files(self) -> dict[Path, int]:
         return {path: path.stat().st_mtime_ns for path in self.path.rglob("*") if path.is_file()}
-
-
-def _public(path: Path) -> bool:
-    return not path.stem.endswith("-key")
 
 
 def _kafka_id() -> str:
