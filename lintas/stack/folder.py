@@ -19,6 +19,8 @@ from lintas.errors import BadSettings
 from lintas.settings import Settings
 from lintas.stack import certificates
 from lintas.stack.certificates import Signed
+from schemas.provision import PSEUDONYM_KEYS
+from schemas.pseudonyms import KeyFiles
 
 NODES: Final = "Lintas nodes"  # deploy/kafka/server.properties knows a node's certificate by it
 SERVERS: Final = "Lintas servers"
@@ -69,6 +71,7 @@ class StackFolder:
         settings = self._settings()
         for principal in (names.ADMIN, names.WORKER):
             credentials.create(settings, principal)
+        KeyFiles(self.programs / PSEUDONYM_KEYS).create(1)
         self._once(SETTINGS, "".join(f"{name}={value}\n" for name, value in self._variables(owner)))
         if os.geteuid() == 0:
             for path in (self.path, *self.path.rglob("*")):

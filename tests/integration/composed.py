@@ -102,7 +102,8 @@ class Composed:
         assert source.exists(), f"{service} mounts {source}, which is not there"
         place.parent.mkdir(parents=True, exist_ok=True)
         if service in PROGRAMS and source.is_dir():
-            place.symlink_to(source)  # what one program writes there, others read
+            if not place.is_symlink():
+                place.symlink_to(source)  # what one program writes there, others read
         elif source.is_dir():
             shutil.copytree(source, place, dirs_exist_ok=True, copy_function=lambda a, b: self._copy(service, a, b))
         else:

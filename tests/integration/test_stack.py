@@ -94,7 +94,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     )
     assert made.returncode == 0, made.stderr
     catalogue = small_catalogue(folder / "catalogue")
-    described = configuration(folder / "secrets/stack.env", LINTAS_CATALOGUE=str(catalogue))
+    described = configuration(
+        folder / "secrets/stack.env", LINTAS_CATALOGUE=str(catalogue), LINTAS_OIDC_ISSUER="https://login.test"
+    )
     running = Stack(Composed(folder / "containers", described, DOMAIN))
     try:
         asyncio.run(start(running))
