@@ -158,7 +158,7 @@ class Container:
         """``command`` stands for what its image and its command make; ``more`` for what its image sets."""
         self.service = service
         self._command, self._user = list(command), user
-        self._environment = composed.environment(service) | more
+        self._environment = {**composed.environment(service), **more}
         self._healthcheck = composed.healthcheck(service)
         self.log = composed.root(service) / "log"
         self._process: subprocess.Popen[bytes] | None = None

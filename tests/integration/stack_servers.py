@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def postgres(composed: Composed) -> Container:
         launched(
             [str(programs / "initdb"), "-D", data, "-U", "postgres", f"--pwfile={superuser}", *arguments],
             user=user,
-            death_signal=9,
+            death_signal=signal.SIGKILL,
         ),
         env=environment,
         cwd="/",

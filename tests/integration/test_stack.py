@@ -25,10 +25,13 @@ from stack_servers import BROKERS, broker, make_databases, postgres, postgres_bi
 from lintas.credentials import aiokafka_options
 from lintas.settings import Settings
 
-pytestmark = pytest.mark.skipif(
-    postgres_binaries() is None or not shutil.which("docker-compose"),
-    reason="needs docker-compose and a PostgreSQL with TLS (Debian's docker-compose and postgresql)",
-)
+pytestmark = [
+    pytest.mark.timeout(600),  # five servers are started for the first test
+    pytest.mark.skipif(
+        postgres_binaries() is None or not shutil.which("docker-compose"),
+        reason="needs docker-compose and a PostgreSQL with TLS (Debian's docker-compose and postgresql)",
+    ),
+]
 DOMAIN = "bus.test"
 EVENT_TYPE = "id.go.bmkg.earthquake.measured.v1"
 TOPIC = "events.bmkg.earthquake.measured.v1"
@@ -318,7 +321,7 @@ async def test_all_brokers_and_workers_may_be_restarted_one_by_one_while_events_
             if name in BROKERS:
                 await container.ready()
             seen = len(got)
-            await until(lambda seen=seen: len(got) > seen + 200, f"nothing is delivered after {name}")  # type: ignore[misc]
+            await until(lambda seen=seen: len(got) > seen + 200, f"nothing is delivered after {name}")
         stop.set()
         await flowing
         await until(
