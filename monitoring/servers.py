@@ -2,8 +2,10 @@
 
 import shlex
 import socket
+import ssl
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -19,15 +21,16 @@ SSL_REQUEST: Final = struct.pack(">ii", 8, 80_877_103)  # PostgreSQL protocol 3.
 def answering(settings: Settings) -> Iterator[tuple[str, bool]]:
     """Each server that the settings name, and whether it answers within a few seconds."""
     if settings.registry_url is not None:
-        yield "registry", registry_answers(settings.registry_url)
+        yield "registry", registry_answers(settings.registry_url, settings.ca_file)
     if settings.postgres_dsn is not None:
         yield "postgres", postgres_answers(settings.postgres_dsn)
 
 
-def registry_answers(url: str) -> bool:
-    """Whether the registry knows its configuration, which it keeps in its storage."""
+def registry_answers(url: str, ca_file: Path | None = None) -> bool:
+    """Whether the registry knows its configuration, which it keeps in its storage; ``ca_file`` is trusted for https."""
     try:
-        return httpx.get(f"{url.rstrip('/')}/config", timeout=TIMEOUT_SECONDS).is_success
+        verify = ssl.create_default_context(cafile=ca_file) if url.startswith("https") else False
+        return httpx.get(f"{url.rstrip('/')}/config", timeout=TIMEOUT_SECONDS, verify=verify).is_success
     except httpx.HTTPError:
         return False
 

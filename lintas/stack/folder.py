@@ -69,7 +69,7 @@ class StackFolder:
             f"apicurio.datasource.username=registry\napicurio.datasource.password={password}\n",
         )
         settings = self._settings()
-        for principal in (names.ADMIN, names.WORKER):
+        for principal in (names.ADMIN, names.WORKER, names.CANARY):
             credentials.create(settings, principal)
         KeyFiles(self.programs / PSEUDONYM_KEYS).create(1)
         self._once(SETTINGS, "".join(f"{name}={value}\n" for name, value in self._variables(owner)))

@@ -7,6 +7,7 @@ where these name the container's; nothing else is changed.
 
 import asyncio
 import contextlib
+import copy
 import os
 import random
 import re
@@ -67,6 +68,13 @@ class Composed:
         self.addresses = {name: address(number) for number, name in enumerate(sorted(stack["services"]), 1)}
         names = "|".join(map(re.escape, self.addresses))
         self._hosts = re.compile(rf"(?<![\w.-])({names})(\.{re.escape(domain)}\b|(?=:\d))")
+
+    def replica(self, service: str, number: int) -> "Composed":
+        """The same stack as one replica of a service sees it, which has an address and a folder of its own."""
+        other = copy.copy(self)
+        other.addresses = {**self.addresses, service: address(100 + number)}
+        other._folder = self._folder / f"replica-{number}"
+        return other
 
     def root(self, service: str) -> Path:
         """The folder that stands for the root of the container."""

@@ -9,11 +9,12 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -126,7 +127,7 @@ async def start(stack: Stack) -> None:
     applied = stack.lintas(*composed.command("catalogue"))
     assert applied.returncode == 0, applied.stdout + applied.stderr
     for number in (1, 2):
-        containers[f"worker-{number}"] = program(composed, "worker")
+        containers[f"worker-{number}"] = program(composed.replica("worker", number), "worker")
         containers[f"worker-{number}"].start()
 
 
@@ -212,14 +213,35 @@ def test_nobody_without_a_certificate_of_a_node_speaks_with_nodes(port: int, sta
     assert speaks(*node)
 
 
+async def test_every_program_says_that_it_does_its_work(stack: Stack) -> None:
+    """As Docker asks it: over the port that Prometheus asks too, by the health check of the image."""
+    watching = [program(stack.composed, name) for name in ("exporter", "canary", "bookkeeper", "console")]
+    for container in watching:
+        container.start()
+    try:
+        workers = (stack.containers["worker-1"], stack.containers["worker-2"])
+        await asyncio.gather(*(container.ready() for container in (*workers, *watching)))
+        assert 'lintas_part_up{part="registry"} 1.0' in await metrics_of(stack.composed.environment("exporter"))
+        assert 'lintas_part_up{part="postgres"} 1.0' in await metrics_of(stack.composed.environment("exporter"))
+    finally:
+        for container in watching:
+            container.kill()
+
+
+async def metrics_of(environment: Mapping[str, str]) -> str:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return (await client.get(environment["HEALTH_URL"].replace("/ready", "/metrics"))).text
+
+
 class Traffic:
     """Earthquakes that the consumer is to get, published one after another until told to stop."""
 
-    def __init__(self, stack: Stack) -> None:
-        self._stack = stack
+    def __init__(self, stack: Stack, tag: str) -> None:
+        self._stack, self._tag = stack, tag
         self.sent = 0
+        self.stop = asyncio.Event()
 
-    async def flow(self, stop: asyncio.Event, tag: str) -> None:
+    async def flow(self) -> None:
         """Publish through `lintas publish`, which ends with 0 only if every event was acknowledged."""
         publisher = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "lintas", "publish", EVENT_TYPE, "-", "--as", "bmkg.inatews"),
@@ -230,15 +252,27 @@ class Traffic:
             stderr=asyncio.subprocess.STDOUT,
         )
         assert publisher.stdin is not None
-        while not stop.is_set():
+        while not self.stop.is_set():
             for _ in range(20):
                 self.sent += 1
-                publisher.stdin.write(json.dumps(earthquake(f"{tag}-{self.sent}")).encode() + b"\n")
+                publisher.stdin.write(json.dumps(earthquake(f"{self._tag}-{self.sent}")).encode() + b"\n")
             await publisher.stdin.drain()
             with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(stop.wait(), 0.1)
+                await asyncio.wait_for(self.stop.wait(), 0.1)
         said, _ = await publisher.communicate()
         assert publisher.returncode == 0, said.decode()
+
+    def arrived(self, got: Counter[str], after: int = 0) -> int:
+        """How many of its events have arrived that were sent after the first so many."""
+        mine = [name for name in got if name.startswith(f"{self._tag}-")]
+        return sum(int(name.rpartition("-")[2]) > after for name in mine)
+
+    async def end(self, flowing: "asyncio.Task[None]", got: Counter[str]) -> None:
+        """Stop, and see that each event has arrived, and just once."""
+        self.stop.set()
+        await flowing
+        await until(lambda: self.arrived(got) == self.sent, f"{self.arrived(got)} of {self.sent} were delivered", 120)
+        assert set(got.values()) == {1}
 
 
 def earthquake(name: str) -> dict[str, Any]:
@@ -288,46 +322,62 @@ async def until(condition: Any, what: str, seconds: float = 60) -> None:
         await asyncio.sleep(0.1)
 
 
+def published(stack: Stack) -> int:
+    """How many earthquakes the books have, of which none differs."""
+    counts = {one["event_type"]: one["published"] for one in stack.books()["event_types"]}
+    return int(counts.get(EVENT_TYPE, 0))
+
+
 async def test_a_broker_may_die_and_come_back_while_events_flow(stack: Stack) -> None:
-    stop, traffic = asyncio.Event(), Traffic(stack)
+    before, traffic = published(stack), Traffic(stack, "killed")
     async with delivered(stack) as got:
-        flowing = asyncio.create_task(traffic.flow(stop, "killed"))
-        await until(lambda: len(got) > 100, "nothing is delivered", 90)
+        flowing = asyncio.create_task(traffic.flow())
+        await until(lambda: traffic.arrived(got) > 100, "nothing is delivered", 120)
         stack.containers["kafka-2"].kill()
-        before = traffic.sent
-        await until(lambda: sum(int(name.split("-")[1]) > before for name in got) > 100, "two of three do not go on")
+        sent = traffic.sent
+        await until(lambda: traffic.arrived(got, after=sent) > 100, "two of three do not go on", 120)
         stack.containers["kafka-2"].start()
         await stack.containers["kafka-2"].ready()
-        stop.set()
-        await flowing
-        await until(lambda: len(got) == traffic.sent, f"{len(got)} of {traffic.sent} were delivered")
-        assert set(got.values()) == {1}
-    [earthquakes] = [one for one in stack.books()["event_types"] if one["event_type"] == EVENT_TYPE]
-    assert earthquakes["published"] == earthquakes["routed"] == traffic.sent
+        await traffic.end(flowing, got)
+    assert published(stack) == before + traffic.sent
 
 
 @pytest.mark.long
 async def test_all_brokers_and_workers_may_be_restarted_one_by_one_while_events_flow(stack: Stack) -> None:
     """An upgrade: each is asked to stop, stops by itself, and is healthy before the next one is asked."""
-    stop, traffic = asyncio.Event(), Traffic(stack)
-    before = {one["event_type"]: one["published"] for one in stack.books()["event_types"]}.get(EVENT_TYPE, 0)
+    before, traffic = published(stack), Traffic(stack, "rolled")
     async with delivered(stack) as got:
-        flowing = asyncio.create_task(traffic.flow(stop, "rolled"))
+        flowing = asyncio.create_task(traffic.flow())
         for name in (*BROKERS, "worker-1", "worker-2"):
             container = stack.containers[name]
             code = await container.stop(120)
             assert code in {0, -signal.SIGTERM, 128 + signal.SIGTERM}, f"{name} ended with {code}"
             container.start()
-            if name in BROKERS:
-                await container.ready()
-            seen = len(got)
-            await until(lambda seen=seen: len(got) > seen + 200, f"nothing is delivered after {name}")
-        stop.set()
-        await flowing
-        await until(
-            lambda: sum(name.startswith("rolled") for name in got) == traffic.sent,
-            f"not all {traffic.sent} are delivered",
-        )
-        assert set(got.values()) == {1}
-    [earthquakes] = [one for one in stack.books()["event_types"] if one["event_type"] == EVENT_TYPE]
-    assert earthquakes["published"] == before + traffic.sent
+            await container.ready()
+            sent = traffic.sent
+            await until(lambda sent=sent: traffic.arrived(got, after=sent) > 100, f"nothing arrives after {name}", 120)
+        await traffic.end(flowing, got)
+    assert published(stack) == before + traffic.sent
+
+
+@pytest.mark.long
+async def test_a_cold_copy_of_all_disks_brings_everything_back(stack: Stack, tmp_path: Path) -> None:
+    """What docs/operations.md says of backups: all stop, disks are copied, lost, put back; nothing differs."""
+    books, disks = stack.books(), (*BROKERS, "postgres")
+    for name in ("worker-1", "worker-2", "registry", *disks):
+        await stack.containers[name].stop(120)
+    for name in disks:
+        place = stack.composed.root(name) / "data"
+        subprocess.run(["cp", "-a", str(place), str(tmp_path / name)], check=True)
+        shutil.rmtree(place)
+        subprocess.run(["cp", "-a", str(tmp_path / name), str(place)], check=True)
+    for names in (disks, ("registry",), ("worker-1", "worker-2")):
+        for name in names:
+            stack.containers[name].start()
+        await asyncio.gather(*(stack.containers[name].ready() for name in names))
+    assert stack.books() == books
+    traffic = Traffic(stack, "restored")
+    async with delivered(stack) as got:
+        flowing = asyncio.create_task(traffic.flow())
+        await until(lambda: traffic.arrived(got) > 100, "nothing is delivered", 120)
+        await traffic.end(flowing, got)

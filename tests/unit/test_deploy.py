@@ -152,10 +152,13 @@ def test_no_secret_stands_in_the_environment_or_in_a_command(secrets: Path, stac
     assert not [password for password in passwords if password in text]
 
 
-def test_a_worker_has_its_own_credentials_and_nobody_elses(stack: dict[str, Any]) -> None:
-    worker = stack["services"]["worker"]
-    assert {secret["source"] for secret in worker["secrets"]} == {"ca", "worker"}
-    assert {target.rpartition("/")[2] for target in mounts(worker)} == {"pseudonym-keys"}
+@pytest.mark.parametrize(("name", "folders"), [("worker", {"pseudonym-keys"}), ("canary", set())])
+def test_who_need_not_see_everything_has_credentials_of_its_own(
+    name: str, folders: set[str], stack: dict[str, Any]
+) -> None:
+    service = stack["services"][name]
+    assert {secret["source"] for secret in service["secrets"]} == {"ca", name}
+    assert {target.rpartition("/")[2] for target in mounts(service)} == folders
 
 
 @pytest.mark.parametrize("name", [*PROGRAMS, "catalogue"])
