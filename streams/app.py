@@ -38,6 +38,7 @@ def lane_app(settings: Settings, observer: LaneObserver = UNWATCHED) -> faust.Ap
         BadSettings, MissingCredentials: the bus cannot be reached with what is configured.
     """
     options = aiokafka_options(settings, names.WORKER)
+    settings.home.mkdir(parents=True, exist_ok=True)  # of its folder Faust makes the last part only
     app = LaneApp(
         "lintas-lanes",
         broker=f"kafka://{settings.brokers}",

@@ -129,7 +129,8 @@ class Composed:
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LINTAS_CACHE") if name in os.environ}
         temporary = self.root(service) / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
-        return inherited | {"TMPDIR": str(temporary), "LC_ALL": "C.UTF-8"} | own
+        image = {"LINTAS_HOME": str(temporary / "lintas")} if service in PROGRAMS else {}  # the Dockerfile sets it
+        return inherited | {"TMPDIR": str(temporary), "LC_ALL": "C.UTF-8"} | image | own
 
     def command(self, service: str) -> list[str]:
         """The command of the service, after what its image runs by itself."""

@@ -360,6 +360,12 @@ async def test_all_brokers_and_workers_may_be_restarted_one_by_one_while_events_
     assert published(stack) == before + traffic.sent
 
 
+def lose_and_put_back(disk: Path, copy: Path) -> None:
+    subprocess.run(["cp", "-a", str(disk), str(copy)], check=True)
+    shutil.rmtree(disk)
+    subprocess.run(["cp", "-a", str(copy), str(disk)], check=True)
+
+
 @pytest.mark.long
 async def test_a_cold_copy_of_all_disks_brings_everything_back(stack: Stack, tmp_path: Path) -> None:
     """What docs/operations.md says of backups: all stop, disks are copied, lost, put back; nothing differs."""
@@ -367,10 +373,7 @@ async def test_a_cold_copy_of_all_disks_brings_everything_back(stack: Stack, tmp
     for name in ("worker-1", "worker-2", "registry", *disks):
         await stack.containers[name].stop(120)
     for name in disks:
-        place = stack.composed.root(name) / "data"
-        subprocess.run(["cp", "-a", str(place), str(tmp_path / name)], check=True)
-        shutil.rmtree(place)
-        subprocess.run(["cp", "-a", str(tmp_path / name), str(place)], check=True)
+        lose_and_put_back(stack.composed.root(name) / "data", tmp_path / name)
     for names in (disks, ("registry",), ("worker-1", "worker-2")):
         for name in names:
             stack.containers[name].start()
