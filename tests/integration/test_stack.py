@@ -259,7 +259,11 @@ class Traffic:
             await publisher.stdin.drain()
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self.stop.wait(), 0.1)
-        said, _ = await publisher.communicate()
+        try:
+            said, _ = await asyncio.wait_for(publisher.communicate(), 120)
+        finally:
+            if publisher.returncode is None:
+                publisher.kill()
         assert publisher.returncode == 0, said.decode()
 
     def arrived(self, got: Counter[str], after: int = 0) -> int:
