@@ -27,7 +27,7 @@ from lintas.credentials import aiokafka_options
 from lintas.settings import Settings
 
 pytestmark = [
-    pytest.mark.timeout(600),  # five servers are started for the first test
+    pytest.mark.timeout(1_800),  # five servers are started for the first test, and each wait has its own deadline
     pytest.mark.skipif(
         postgres_binaries() is None or not shutil.which("docker-compose"),
         reason="needs docker-compose and a PostgreSQL with TLS (Debian's docker-compose and postgresql)",
@@ -259,6 +259,7 @@ class Traffic:
             await publisher.stdin.drain()
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self.stop.wait(), 0.1)
+        publisher.stdin.close()  # Python 3.11 does not, where communicate is given nothing
         try:
             said, _ = await asyncio.wait_for(publisher.communicate(), 120)
         finally:
