@@ -13,7 +13,6 @@ from lintas_client.preparation import Prepared, prepare
 from lintas_client.registry import EventType
 from markers import EXTENSION, SECRET_HEADER, MarkedEvent, Marker, Marking, cases
 
-from lintas import names
 from lintas.cli.catalogue import EXAMPLE_DEPLOYMENT
 from schemas.snapshot import Snapshot
 from streams.evidence import commitment
@@ -88,8 +87,7 @@ def publish_marked_day(deployment: Deployment) -> MarkedDay:
     """Every payload of the example deployment's cases, marked, and for each event type one that is broken."""
     snapshot, marking = deployment.snapshot(), Marking()
     judged = list(cases(EXAMPLE_DEPLOYMENT))
-    untold = snapshot.event_types.keys() - {name for name, _ in judged} - {names.CANARY_EVENT_TYPE}
-    judged += [(name, None) for name in sorted(untold)]
+    judged += [(name, None) for name in snapshot.event_types.keys() - {name for name, _ in judged}]
     events = [_marked(marking, snapshot, event_type, data) for event_type, data in judged]
     first = dict(reversed(judged))
     broken = [_marked(marking, snapshot, event_type, data) for event_type, data in sorted(first.items())]

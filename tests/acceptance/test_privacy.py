@@ -26,7 +26,7 @@ OF_NO_PERSON = {
     "id.go.kemendikdasmen.student.enrolled.v1": {"school.npsn"},
 }
 MOST_COMMON = 5  # digits that occur by chance
-BYTES_OF_MARKER = re.compile(rb"zq[0-9]{6}k|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}|[0-9]+")
+BYTES_OF_MARKER = re.compile(rb"zq[0-9]{6}k|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}|[0-9]{2}(?:[.][0-9]{2}){2}|[0-9]+")
 
 
 def _files(part: str) -> dict[str, Any]:
@@ -91,8 +91,8 @@ def seen_in_text(day: MarkedDay, content: bytes) -> list[Marker]:
     tokens = set(BYTES_OF_MARKER.findall(content))
 
     def holds(needle: bytes) -> bool:
-        begins = BYTES_OF_MARKER.search(needle)
-        return begins is not None and len(begins[0]) > MOST_COMMON and begins[0] in tokens and needle in content
+        token = max(BYTES_OF_MARKER.findall(needle), key=len, default=b"")
+        return len(token) > MOST_COMMON and token in tokens and needle in content
 
     return [marker for marker in day.markers if any(map(holds, marker.needles))]
 
