@@ -1,22 +1,14 @@
 """The console as a person sees it in Chromium, and everything that goes wrong in the browser meanwhile."""
 
 import contextlib
-import os
-import re
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
-import httpx
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from bench.chromium import log_in
-from lintas.local.ports import LOOPBACK
 from lintas.settings import Settings
 
 Scheme = Literal["light", "dark"]
@@ -122,30 +114,3 @@ class SeenConsole:
             assert visitor.wrong == []
         finally:
             context.close()
-
-
-@contextlib.contextmanager
-def running_console(settings: Settings, since: str, log: Path) -> Iterator[str]:
-    """``lintas console`` of a bus, in a process of its own; yields its address once it has read the catalogue."""
-    command = [sys.executable, "-m", "lintas", "console", "--listen", f"{LOOPBACK}:0", "--from", since]
-    environment = {**os.environ, "LINTAS_HOME": str(settings.home)}
-    with log.open("w") as output:
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
-    try:
-        yield _address(log, process)
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _address(log: Path, process: "subprocess.Popen[bytes]", seconds: float = 120) -> str:
-    deadline = time.monotonic() + seconds
-    while True:
-        assert process.poll() is None, log.read_text()
-        said = re.search(r"the console is at (http\S+)", log.read_text())
-        if said:
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{said[1]}/ready", timeout=20).is_success:
-                    return said[1]
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: the console is ready"
-        time.sleep(0.2)
