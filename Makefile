@@ -59,6 +59,9 @@ dashboards: $(READY) ## write Grafana's dashboards anew
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
 	--no-emit-find-links --no-emit-trusted-host --no-header
 
+screenshots: $(READY) ## take the pictures of docs/console anew; needs a Chromium
+	@$(BIN)/python -m docs.screenshots
+
 lock: $(READY) ## resolve the dependencies anew: names, versions and hashes, no host
 	@$(COMPILE) --extra dev --extra local --extra otel --output-file requirements.lock pyproject.toml
 	@$(COMPILE) --constraint requirements.lock --extra otel --output-file deploy/requirements.lock pyproject.toml

@@ -8,6 +8,7 @@
     make bench PART=poison       ours: a backlog with an event that crashes the code
     make bench PART=steps        ours: where the time of one event goes
     make bench PART=watching     ours: what counting for metrics costs
+    make bench PART=console      ours: how soon a page of the console is there (needs a Chromium)
 
 Without make: ``.venv/bin/python -m bench.run --part E --rounds 1 --events 20000``.
 """
@@ -17,7 +18,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from bench import contest, hostile, memory, poison, replay, report, scaling, steps, watching
+from bench import console, contest, hostile, memory, poison, replay, report, scaling, steps, watching
 from bench.contender import Contender
 from bench.jobs import JOBS, TIMED
 from bench.machine import machine, moment
@@ -38,6 +39,7 @@ PARTS = (
     "poison",
     "steps",
     "watching",
+    "console",
 )
 
 
@@ -58,6 +60,8 @@ def main() -> None:
         steps.measure()
     elif arguments.part == "watching":
         watching.measure()
+    elif arguments.part == "console":
+        console.measure(arguments.rounds)
     elif arguments.part == "hostile":
         hostile.measure(arguments.events or hostile.PAYLOADS)
     elif arguments.part == "replay":

@@ -34,7 +34,7 @@ def _address(log: Path, process: "subprocess.Popen[bytes]", seconds: float = 120
     while True:
         if process.poll() is not None:
             raise RuntimeError(f"the console has ended:\n{log.read_text()}")
-        said = re.search(r"the console is at (http\S+)", log.read_text())
+        said = re.search(r"the console is at (http://[\w.:]+)", log.read_text())
         if said:
             with contextlib.suppress(httpx.TransportError):
                 if httpx.get(f"{said[1]}/ready", timeout=20).is_success:

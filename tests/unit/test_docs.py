@@ -16,6 +16,7 @@ from monitoring.book_metrics import BookMetrics
 from streams.books import KINDS, Books
 
 REPOSITORY = Path(__file__).parents[2]
+MOST_OF_A_PICTURE, MOST_OF_ALL_PICTURES = 150_000, 2_500_000  # bytes
 BOOKS = REPOSITORY / "docs/how-to/watch-the-books.md"
 
 
@@ -86,3 +87,12 @@ def test_every_error_says_what_happened_and_what_to_do() -> None:
 def test_the_tree_of_errors_is_complete() -> None:
     tree = (errors.__doc__ or "").split("\n\n")[1]
     assert set(re.findall(r"(?:──|^)\s*([A-Z]\w+)", tree, re.MULTILINE)) == set(every_error())
+
+
+def test_every_picture_of_the_console_is_small_and_told_in_words() -> None:
+    page = (REPOSITORY / "docs/how-to/console.md").read_text()
+    told = dict(re.findall(r"!\[(.+?)\]\(\.\./console/(.+?)\)", page))
+    sizes = {picture.name: picture.stat().st_size for picture in (REPOSITORY / "docs/console").iterdir()}
+    assert sorted(told.values()) == sorted(sizes)
+    assert max(sizes.values()) < MOST_OF_A_PICTURE
+    assert sum(sizes.values()) < MOST_OF_ALL_PICTURES
