@@ -2,7 +2,10 @@
 
 import base64
 import datetime as dt
+import os
 import struct
+import subprocess
+import sys
 import tempfile
 import time
 import zlib
@@ -15,13 +18,10 @@ from playwright.sync_api import Browser, Page
 from bench.chromium import chromium, log_in
 from bench.served import running_console
 from connectors.generator.day import day
-from lintas.cli.catalogue import EXAMPLE_DEPLOYMENT
-from lintas.cli.catalogue_folder import read_folder
 from lintas.demo.day import publish
 from lintas.local.bus import LocalBus
 from lintas.local.programs import Program
 from lintas.settings import Settings
-from schemas.provision import apply
 from schemas.publication import read_current
 
 FOLDER: Final = Path(__file__).parent / "console"
@@ -88,7 +88,7 @@ def main() -> None:
         settings = bus.start(outlive=False)
         try:
             since = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-            apply(settings, read_folder(EXAMPLE_DEPLOYMENT)[0], author="steward", wait_seconds=120)
+            _apply(settings)
             _publish_day(settings)
             with running_console(settings, since, Path(folder) / "console.log") as url, chromium() as browser:
                 for name, taken in _pictures(browser, settings, url):
@@ -97,6 +97,12 @@ def main() -> None:
                     print(f"{file}: {len(taken):,} bytes", flush=True)  # noqa: T201  what it is for
         finally:
             bus.stop()
+
+
+def _apply(settings: Settings) -> None:
+    """As a person does, so that it is among the acts."""
+    command = [sys.executable, "-m", "lintas", "catalogue", "apply", "--wait"]
+    subprocess.run(command, env={**os.environ, "LINTAS_HOME": str(settings.home)}, check=True)  # noqa: S603  ours
 
 
 def _publish_day(settings: Settings) -> None:
@@ -118,6 +124,8 @@ def _pictures(browser: Browser, settings: Settings, url: str) -> Iterator[tuple[
         yield f"log-in-{size}", _taken(page, browser)
         log_in(page, url, settings, "operator")
         page.locator("[sse-swap=books] tfoot").wait_for()
+        if size == "wide":
+            _act(page, url)
         for name, path in PATHS.items():
             page.goto(url + path)
             page.wait_for_load_state("load")
@@ -137,6 +145,18 @@ def _pictures(browser: Browser, settings: Settings, url: str) -> Iterator[tuple[
         page.locator(".u-legend").wait_for()
         yield f"overview-indonesian-{size}", _taken(page, browser)
         context.close()
+
+
+def _act(page: Page, url: str) -> None:
+    """Something for the page of acts."""
+    page.goto(f"{url}/dead-letters/{SYSTEM}/0")
+    page.click("section[aria-labelledby=event] summary")
+    page.fill("#unmask-reason", "the hospital asks what is missing, case 2026-118")
+    page.click("section[aria-labelledby=event] form.stack button")
+    page.click("section[aria-labelledby=facts] button.danger")
+    page.fill("#reason", "registered anew with the right weight, case 2026-118")
+    page.click("form.stack button.danger")
+    page.locator("p.notice.good").wait_for()
 
 
 def _trying_a_redrive(page: Page, url: str) -> Page:

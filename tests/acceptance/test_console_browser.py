@@ -220,6 +220,8 @@ def test_personal_values_are_shown_for_a_reason_and_that_is_on_record(failed_day
     with failed_day.console.visitor("operator") as visitor, failed_day.console.visitor("auditor") as auditor:
         page = visitor.page
         visitor.go(f"/dead-letters/{SYSTEM}?agreement={AGREEMENT}")
+        page.check("input[name=every]")  # they may have been redriven
+        page.click("section[aria-labelledby=search] button.primary")
         letter = page.inner_text("#chosen tbody th >> nth=0")
         page.click("#chosen tbody th a >> nth=0")
         masked = page.inner_text("section[aria-labelledby=event] pre")
