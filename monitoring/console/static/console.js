@@ -44,3 +44,5 @@
   window.addEventListener("resize", mark);
   document.addEventListener("toggle", mark, true);
 })();
+// On a narrow screen the navigation scrolls; where one is stays in sight.
+document.querySelector("nav [aria-current]")?.scrollIntoView({block: "nearest", inline: "center"});
