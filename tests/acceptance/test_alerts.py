@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer
 from deployment import Deployment
+from lintas_client import BusUnreachable, Connection, NotAcknowledged, Publisher
 from watched import Watched, missing_program, wait_until, watching
 
 from lintas import names
@@ -34,6 +34,9 @@ pytestmark = [
 SPEED: Final = int(os.environ.get("LINTAS_TEST_SPEED", "20"))  # how many times faster than by the clock; 1 takes hours
 QUIET_SECONDS: Final = 240 / SPEED  # of a fault that has been told of, in which nothing else may be
 EARTHQUAKE: Final = "id.go.bmkg.earthquake.measured.v1"
+EARTH_SHOOK: Final = {"event_id": "q", "origin_time": "2026-11-24T01:02:03.000Z", "latitude": -7.1, "longitude": 106.2,
+                      "depth_km": 10, "magnitude": "5.6", "magnitude_tenths": 56,
+                      "region": "Java, Indonesia"}  # fmt: skip
 READER: Final = "bnpb.early-warning"
 
 
@@ -74,35 +77,26 @@ def bus_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bus]:
 
 @pytest.fixture(scope="module")
 def _earthquakes(bus_up: Bus) -> Iterator[None]:
-    """One every half second."""
-    publisher = subprocess.Popen(
-        [sys.executable, "-m", "lintas", "publish", EARTHQUAKE, "--as", "bmkg.inatews"],
-        env={**os.environ, "LINTAS_HOME": str(bus_up.settings.home)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    stop = threading.Event()
+    """Two a second, published by a program that tries again when the bus is away."""
+    connection = Connection.from_properties(bus_up.settings.secrets / "bmkg.inatews.properties")
+    ended = threading.Event()
 
-    def publish() -> None:
-        assert publisher.stdin is not None
-        for number in range(100_000):
-            data = {"event_id": f"q{number}", "origin_time": "2026-11-24T01:02:03.000Z", "latitude": -7.1,
-                    "longitude": 106.2, "depth_km": 10, "magnitude": "5.6", "magnitude_tenths": 56,
-                    "region": "Java, Indonesia"}  # fmt: skip
-            publisher.stdin.write(json.dumps({"id": f"q{number}", "data": data}) + "\n")
-            publisher.stdin.flush()
-            if stop.wait(0.5):
-                return
+    async def publish() -> None:
+        number = 0
+        while not ended.is_set():
+            with contextlib.suppress(BusUnreachable, NotAcknowledged):
+                async with Publisher(connection) as publisher:
+                    while not ended.is_set():
+                        await publisher.publish(EARTHQUAKE, EARTH_SHOOK, id=f"q{number}")
+                        number += 1
+                        await asyncio.sleep(0.5)
+            await asyncio.sleep(0.5)
 
-    thread = threading.Thread(target=publish)
+    thread = threading.Thread(target=lambda: asyncio.run(publish()))
     thread.start()
     yield
-    stop.set()
+    ended.set()
     thread.join()
-    publisher.terminate()
-    publisher.wait(30)
 
 
 class Reader:
@@ -184,6 +178,7 @@ def is_well(watched: Watched) -> bool:
         watched.value("count(up == 1)") == len([program for program in PROGRAMS if program.listens]) + 2
         and watched.value(f'max(lintas_group_status{{group="{READER}.map",status="ok"}})') == 1
         and (watched.value("max(lintas_lag_seconds)") or 0) < 1
+        and watched.value("min(lintas_part_up)") == 1
         and watched.firing() == set()
     )
 
