@@ -1,6 +1,7 @@
 """A running bus, watched by a real Prometheus and a real Alertmanager: for each fault people are told of that alone."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
