@@ -38,6 +38,9 @@ check: $(READY) ## lint, format, types, import contracts
 	@MYPYPATH=.:connectors/client $(BIN)/mypy bench/*.py bench/peers/*.py docs/*.py
 	@$(BIN)/lint-imports
 
+long: $(READY) ## run the tests that take many minutes: alerts of a broken bus, the production stack upgraded and restored
+	@$(BIN)/python -m pytest -q -m long $(ARGS)
+
 chaos: $(READY) ## break brokers, workers and the network for two hours, and judge what came out
 	@$(BIN)/python -m pytest -q -m long tests/chaos
 	@$(BIN)/python tests/chaos/run.py $(ARGS)
@@ -74,5 +77,5 @@ clean: ## stop the local bus and remove what make, the bus and the tests have ma
 	@rm -rf $(VENV) bench/.venv bench/peers/kafka-streams/target .lintas .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} + ; rm -rf *.egg-info connectors/client/*.egg-info
 
-.PHONY: help install demo up test check chaos bench docs dashboards lock clean
+.PHONY: help install demo up test check long chaos bench docs dashboards lock clean
 .DEFAULT_GOAL := help
