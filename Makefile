@@ -42,7 +42,7 @@ long: $(READY) ## run the tests that take many minutes: alerts of a broken bus, 
 	@$(BIN)/python -m pytest -q -m long $(ARGS)
 
 chaos: $(READY) ## break brokers, workers and the network for two hours, and judge what came out
-	@$(BIN)/python -m pytest -q -m long tests/chaos
+	@$(BIN)/python -m pytest -q -m long tests/chaos tests/integration/test_stack.py
 	@$(BIN)/python tests/chaos/run.py $(ARGS)
 
 bench/.venv/.ready: bench/requirements.lock
