@@ -24,6 +24,7 @@ from streams.decide import Plans
 from streams.evidence import LABEL, SALTS_IN, salts
 from streams.producer import BATCH_BYTES
 from streams.record_format import FilledBatch, RawBatch, content, filled_batches
+from streams.traces import traces
 from streams.window import DuplicateWindow, identity
 
 EVENTS: Final = 20_000
@@ -65,7 +66,7 @@ def _steps(plans: Plans, job: Job) -> dict[str, float]:
     reading = next(iter(plan.readings.values()))
     match, walk, served = plan.envelopes.latest, reading.walk, [one for one in reading.plans if one is not None]
     places = [place for _, raw in raws for place in _places(raw)]
-    salt = os.urandom(32)
+    salt, trace = os.urandom(32), next(traces(bytes(32), job.topic, 0))
     events = [
         (place.data, walk(place.data, place.value + 5, place.headers), attributes, b"key")
         for place in places
@@ -85,7 +86,7 @@ def _steps(plans: Plans, job: Job) -> dict[str, float]:
         ],
         "duplicate window": lambda: _window(ids),
         "conditions": lambda: [one.when(found, x) for _, found, x, _ in events for one in served if one.when],
-        "deliveries, with their commitments": lambda: [made(*event, salt) for made, event in mine],
+        "deliveries, with their commitments": lambda: [made(*event, salt, trace) for made, event in mine],
     }
     figures = {step: _best(run) / EVENTS for step, run in steps.items()}
     both = [_decide(plans, job, raws) for _ in range(ROUNDS)]

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
-from test_carrier import KEYS, decided, inputs, plans, reference
+from day_records import KEYS
+from test_carrier import decided, inputs, plans, reference
 
 from schemas.released import Releaser
 from schemas.wire.errors import Problem
