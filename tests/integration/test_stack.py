@@ -27,6 +27,7 @@ from lintas.credentials import aiokafka_options
 from lintas.settings import Settings
 
 pytestmark = [
+    pytest.mark.long,  # the gate has twenty minutes in all; what the files say is checked there (unit/test_deploy.py)
     pytest.mark.timeout(1_800),  # five servers are started for the first test, and each wait has its own deadline
     pytest.mark.skipif(
         postgres_binaries() is None or not shutil.which("docker-compose"),
@@ -333,7 +334,6 @@ def published(stack: Stack) -> int:
     return int(counts.get(EVENT_TYPE, 0))
 
 
-@pytest.mark.long
 async def test_a_broker_may_die_and_come_back_while_events_flow(stack: Stack) -> None:
     before, traffic = published(stack), Traffic(stack, "killed")
     async with delivered(stack) as got:
@@ -348,7 +348,6 @@ async def test_a_broker_may_die_and_come_back_while_events_flow(stack: Stack) ->
     assert published(stack) == before + traffic.sent
 
 
-@pytest.mark.long
 async def test_all_brokers_and_workers_may_be_restarted_one_by_one_while_events_flow(stack: Stack) -> None:
     """An upgrade: each is asked to stop, stops by itself, and is healthy before the next one is asked."""
     before, traffic = published(stack), Traffic(stack, "rolled")
@@ -372,7 +371,6 @@ def lose_and_put_back(disk: Path, copy: Path) -> None:
     subprocess.run(["cp", "-a", str(copy), str(disk)], check=True)
 
 
-@pytest.mark.long
 async def test_a_cold_copy_of_all_disks_brings_everything_back(stack: Stack, tmp_path: Path) -> None:
     """What docs/operations.md says of backups: all stop, disks are copied, lost, put back; nothing differs."""
     books, disks = stack.books(), (*BROKERS, "postgres")
