@@ -72,7 +72,8 @@ class Visitor:
         return self.page.request.post(self.url + path, form={"csrf": token, **form}, max_redirects=0).status
 
     def look(self, scheme: Scheme, width: int) -> None:
-        self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # colours are not on their way when axe looks
+        # Without motion: colours are not on their way to others when axe looks.
+        self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         self.page.set_viewport_size({"width": width, "height": HEIGHT})
 
     def findings(self, rules: Mapping[str, Any] = RULES) -> list[str]:
