@@ -7,7 +7,7 @@ each agreement that it concerns, whatever the number of its events.
 import time
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
@@ -23,7 +23,7 @@ from streams.audit import PartitionDecisions
 from streams.batch import Batch
 from streams.decide import EventTypePlan, Plans
 from streams.decisions import IN_FORCE
-from streams.tally import Tally, deliveries
+from streams.tally import Tally, given
 
 AGE: Final = "lintas_event_age_seconds"
 EVENTS: Final = "lintas_events_total"
@@ -218,31 +218,34 @@ class WorkerMetrics(Collector):
         events[event_type, "quarantined"] += tally.quarantined.total()
         self._counters[BYTES][event_type,] += tally.size
         standings = [standing for _, standing in decided.agreements]
-        for (number, outcome), count in tally.outcomes(standings).items():
+        for number, standing in enumerate(standings):
+            if standing is not Standing.IN_FORCE:
+                decisions[*agreements.age[number], standing.value] += tally.events_routed()
+        for (published_ms, number, outcome), count in tally.served.items():
             decisions[*agreements.age[number], outcome] += count
-        self._ages(agreements, standings, tally, now_ms)
+            if outcome == "delivered":
+                age = max(0.0, (now_ms - published_ms) / 1000)
+                bucket = bisect_left(self._age.bounds, age)
+                self._age.add(agreements.age[number], bucket, count, age * count, tally.trace_id)
+        for bucket, left_out, mean in self._by_age(tally, now_ms):
+            for number, (delivered, filtered) in enumerate(given(left_out, len(standings))):
+                if standings[number] is Standing.IN_FORCE:
+                    decisions[*agreements.age[number], "delivered"] += delivered
+                    decisions[*agreements.age[number], "filtered"] += filtered
+                    if delivered:
+                        self._age.add(agreements.age[number], bucket, delivered, mean * delivered, tally.trace_id)
 
-    def _ages(self, agreements: _Agreements, standings: Sequence[Standing], tally: Tally, now_ms: float) -> None:
-        """Enter ages at delivery; of what one bucket gets at once, the mean age is that of all its events together."""
-        bounds = self._age.bounds
+    def _by_age(self, tally: Tally, now_ms: float) -> Iterator[tuple[int, Mapping[int, int], float]]:
+        """What was decided by field span, by bucket of age: who was left out how often, and the mean age of all."""
         by_bucket: dict[int, tuple[defaultdict[int, int], list[float]]] = {}
         for published_ms, left_out in tally.groups:
             age = max(0.0, (now_ms - published_ms) / 1000)
-            held, ages = by_bucket.setdefault(bisect_left(bounds, age), (defaultdict(int), []))
-            count = 0
-            for bits, times in left_out.items():
-                held[bits] += times
-                count += times
-            ages.append(age * count)
+            held, ages = by_bucket.setdefault(bisect_left(self._age.bounds, age), (defaultdict(int), []))
+            for bits, count in left_out.items():
+                held[bits] += count
+            ages.append(age * sum(left_out.values()))
         for bucket, (held, ages) in by_bucket.items():
-            mean = sum(ages) / max(1, sum(held.values()))
-            for number, count in enumerate(deliveries(held, len(standings))):
-                if count and standings[number] is Standing.IN_FORCE:
-                    self._age.add(agreements.age[number], bucket, count, mean * count, tally.trace_id)
-        for (published_ms, number, outcome), count in tally.served.items():
-            if outcome == "delivered":
-                age = max(0.0, (now_ms - published_ms) / 1000)
-                self._age.add(agreements.age[number], bisect_left(bounds, age), count, age * count, tally.trace_id)
+            yield bucket, held, sum(ages) / max(1, sum(held.values()))
 
     # What a scrape is answered.
 

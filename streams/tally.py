@@ -5,10 +5,9 @@ sums by agreement are made of that once for each batch.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from schemas.model import Standing
 from schemas.wire import trace_context
 
 
@@ -61,31 +60,9 @@ class Tally:
         """How many events were neither repeats nor quarantined."""
         return self.routed + sum(sum(left_out.values()) for _, left_out in self.groups)
 
-    def outcomes(self, standings: Sequence[Standing]) -> Counter[tuple[int, str]]:
-        """How often each outcome came about, by number of the agreement; ``standings`` are those of all agreements."""
-        found: Counter[tuple[int, str]] = Counter()
-        routed = self.events_routed()
-        for served, count in self.served.items():
-            found[served.agreement, served.outcome] += count
-        everything: defaultdict[int, int] = defaultdict(int)
-        for _, left_out in self.groups:
-            for bits, count in left_out.items():
-                everything[bits] += count
-        for number, (delivered, filtered) in enumerate(_given(everything, len(standings))):
-            if standings[number] is Standing.IN_FORCE:
-                found[number, "delivered"] += delivered
-                found[number, "filtered"] += filtered
-            else:
-                found[number, standings[number].value] += routed
-        return found
 
-
-def deliveries(left_out: Mapping[int, int], agreements: int) -> list[int]:
-    """How many events each of ``agreements`` was given, of a group or several together."""
-    return [delivered for delivered, _ in _given(left_out, agreements)]
-
-
-def _given(left_out: Mapping[int, int], agreements: int) -> Iterator[tuple[int, int]]:
+def given(left_out: Mapping[int, int], agreements: int) -> Iterator[tuple[int, int]]:
+    """How many events each of ``agreements`` was given, and how many did not concern it; of one group or several."""
     total = sum(left_out.values())
     bits = times_set(left_out, 2 * agreements)
     for number in range(agreements):
