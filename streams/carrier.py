@@ -84,7 +84,7 @@ class Carrier(RecordByRecord):
             CorruptRecordException: a record goes on beyond the batch.
         """
         raw.open()
-        if not self.tally.parent and not self._plan.is_personal:
+        if not self.tally.parent and self._plan.carries_trace_on:
             self._note_trace(raw)
         seen, odd = self._read(raw, min(most, raw.left))
         data = raw.data

@@ -12,7 +12,7 @@ from lintas import names
 from schemas import pseudonyms
 from schemas.conditions import Condition, ConditionFailed
 from schemas.envelope_release import carries_trace_on, released_envelope
-from schemas.model import Agreement, Classification, Standing
+from schemas.model import Agreement, Standing
 from schemas.pseudonyms import PseudonymKeys
 from schemas.released import Releaser
 from schemas.rules import CannotRelease
@@ -200,7 +200,7 @@ class EventTypePlan:
         self.agreements: Sequence[AgreementPlan] = [
             AgreementPlan(snapshot, agreement, keys) for agreement in snapshot.agreements_on(contract.event_type)
         ]
-        self.is_personal = contract.classification is Classification.PERSONAL
+        self.carries_trace_on = carries_trace_on(contract)
         self._contract = contract
         self._subject = contract.subject
         self._publishers = {names.source_of(system): system for system in contract.publishers}
