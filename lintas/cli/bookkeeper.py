@@ -7,7 +7,7 @@ import sys
 import click
 
 from lintas import logs
-from lintas.cli.address import Address
+from lintas.cli import service_options
 from lintas.cli.endpoints import serve_or_misuse
 from lintas.cli.moment import Moment
 from lintas.settings import Settings
@@ -19,18 +19,9 @@ USUAL_PERIOD = dt.timedelta(hours=24)
 @click.option(
     "--from", "since", type=Moment(), help="only events that were published then or later; 24 hours ago if not given"
 )
-@click.option(
-    "--every",
-    type=click.FloatRange(min=0, min_open=True),
-    default=10,
-    show_default=True,
-    metavar="SECONDS",
-    help="from the beginning of one round to that of the next",
-)
-@click.option("--listen", type=Address(), default="127.0.0.1:9463", show_default=True, help="where metrics are served")
-@click.option(
-    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
-)
+@service_options.every(10, "from the beginning of one round to that of the next")
+@service_options.listen("127.0.0.1:9463")
+@service_options.log_level
 def bookkeeper(*, since: dt.datetime | None, every: float, listen: tuple[str, int], log_level: str) -> None:
     """Keep the books of the bus while it runs, and show as Prometheus metrics whether they balance.
 

@@ -7,24 +7,15 @@ import sys
 import click
 
 from lintas import logs
-from lintas.cli.address import Address
+from lintas.cli import service_options
 from lintas.cli.endpoints import serve_or_misuse
 from lintas.settings import Settings
 
 
 @click.command()
-@click.option(
-    "--every",
-    type=click.FloatRange(min=0, min_open=True),
-    default=5,
-    show_default=True,
-    metavar="SECONDS",
-    help="from one event to the next",
-)
-@click.option("--listen", type=Address(), default="127.0.0.1:9466", show_default=True, help="where metrics are served")
-@click.option(
-    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
-)
+@service_options.every(5, "from one event to the next")
+@service_options.listen("127.0.0.1:9466")
+@service_options.log_level
 def canary(*, every: float, listen: tuple[str, int], log_level: str) -> None:
     """Send an event through the whole path every few seconds, and show as Prometheus metrics how long it takes.
 

@@ -8,7 +8,7 @@ import sys
 import click
 
 from lintas import logs
-from lintas.cli.address import Address
+from lintas.cli import service_options
 from lintas.cli.moment import Moment
 from lintas.errors import BadSettings
 from lintas.settings import Settings
@@ -21,16 +21,14 @@ log = logging.getLogger(__name__)
 
 
 @click.command()
-@click.option("--listen", type=Address(), default="127.0.0.1:8460", show_default=True, help="where it is served")
+@service_options.listen("127.0.0.1:8460", "where it is served")
 @click.option(
     "--from",
     "since",
     type=Moment(),
     help="books of events published then or later; 24 hours ago if not given",
 )
-@click.option(
-    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
-)
+@service_options.log_level
 def console(*, listen: tuple[str, int], since: dt.datetime | None, log_level: str) -> None:
     """Serve the console: how the bus is, who may have which fields of what, what failed and why.
 

@@ -7,24 +7,15 @@ import sys
 import click
 
 from lintas import logs
-from lintas.cli.address import Address
+from lintas.cli import service_options
 from lintas.cli.endpoints import serve_or_misuse
 from lintas.settings import Settings
 
 
 @click.command()
-@click.option(
-    "--every",
-    type=click.FloatRange(min=0, min_open=True),
-    default=5,
-    show_default=True,
-    metavar="SECONDS",
-    help="from the beginning of one round to that of the next",
-)
-@click.option("--listen", type=Address(), default="127.0.0.1:9465", show_default=True, help="where metrics are served")
-@click.option(
-    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
-)
+@service_options.every(5, "from the beginning of one round to that of the next")
+@service_options.listen("127.0.0.1:9465")
+@service_options.log_level
 def exporter(*, every: float, listen: tuple[str, int], log_level: str) -> None:
     """Look at the bus from outside, and show as Prometheus metrics how far everybody is.
 

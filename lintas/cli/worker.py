@@ -3,6 +3,7 @@
 import click
 
 from lintas import logs
+from lintas.cli import service_options
 from lintas.cli.address import Address
 from lintas.settings import Settings
 
@@ -13,9 +14,7 @@ from lintas.settings import Settings
     type=Address(),
     help="where /metrics, /live, /ready and /startup are served; 127.0.0.1:9464, or another port if that is taken",
 )
-@click.option(
-    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
-)
+@service_options.log_level
 def worker(*, listen: tuple[str, int] | None, log_level: str) -> None:
     """Run lanes: route, release and audit events.
 
