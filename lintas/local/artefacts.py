@@ -110,7 +110,7 @@ class Cache:
         """
         wanted = list(artefacts)
         if self.missing(wanted):
-            with self._exclusive(), ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
+            with self.exclusive(), ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
                 list(pool.map(lambda artefact: self._fetch(artefact, progress), self.missing(wanted)))
         return [self.folder / artefact.path for artefact in wanted]
 
@@ -121,7 +121,7 @@ class Cache:
         if notes.untouched(target):
             return target
         [source] = self.ensure([archive], progress)
-        with self._exclusive():
+        with self.exclusive():
             if notes.untouched(target):
                 return target
             shutil.rmtree(target, ignore_errors=True)
@@ -165,7 +165,7 @@ class Cache:
         self._notes.note(target, artefact.sha256)
 
     @contextlib.contextmanager
-    def _exclusive(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
         """One program at a time fills the cache; the others wait and then find everything there."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / ".lock").open("w") as lock:

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 from lintas import errors
 from lintas.credentials import write_private
 from lintas.errors import BusNotRunning, LocalBusError, PartFailed
-from lintas.local import kafka, logs, ports, postgres, programs, registry, state
+from lintas.local import kafka, logs, ports, postgres, programs, registry, state, warm
 from lintas.local.artefacts import Cache, Progress, locked
 from lintas.local.home import Home
 from lintas.local.part import Part
@@ -83,7 +83,7 @@ class LocalBus:
         return TypeAdapter(Options).dump_json(self._options).decode()
 
     def download(self, progress: Progress | None = None) -> None:
-        """Bring the servers into the cache; quick and without network when they are there.
+        """Bring the servers into the cache, ready to start; quick and without network when they are there.
 
         Raises:
             DownloadRefused: a file does not match its checksum.
@@ -91,6 +91,7 @@ class LocalBus:
         """
         self._cache.ensure([*locked(kafka.NAME), *locked(registry.NAME)], progress)
         self._cache.unpacked(locked(registry.NAME)[0])
+        warm.warm(self._cache, self._cache.ensure(locked(kafka.NAME)))
 
     def run(self, ready: Callable[[Settings], None], *, until_input_ends: bool = False) -> signal.Signals | None:
         """Run the bus in this process until it is told to stop (SIGINT, SIGTERM, SIGHUP).
@@ -270,7 +271,15 @@ class LocalBus:
         program = self._cache.unpacked(locked(registry.NAME)[0])
         overrides = self._options.kafka_overrides
         return [
-            kafka.part(self.home, settings, chosen, jars, overrides=overrides, fast_start=fast),
+            kafka.part(
+                self.home,
+                settings,
+                chosen,
+                jars,
+                overrides=overrides,
+                fast_start=fast,
+                archive=warm.archive_of(self._cache, jars),
+            ),
             registry.part(self.home, chosen, program, fast_start=fast),
             postgres.part(self.home, chosen),
         ]

@@ -41,8 +41,8 @@ def command(arguments_file: Path, arguments: Iterable[str]) -> tuple[str, ...]:
     return (str(java()), f"@{arguments_file}")
 
 
-def options(heap_mb: int, temporary: Path, *, fast_start: bool) -> list[str]:
-    """Options of the virtual machine that all servers share."""
+def options(heap_mb: int, temporary: Path, *, fast_start: bool, archive: Path | None = None) -> list[str]:
+    """Options of the virtual machine that all servers share; ``archive`` holds loaded classes, if it is there."""
     return [
         f"-Xmx{heap_mb}m",
         "-XX:-UsePerfData",  # its file below /tmp shows the arguments
@@ -50,6 +50,7 @@ def options(heap_mb: int, temporary: Path, *, fast_start: bool) -> list[str]:
         "-Djava.awt.headless=true",
         f"-Djava.io.tmpdir={temporary}",
         *(FAST_START if fast_start else ()),
+        *([f"-XX:AOTCache={archive}"] if archive is not None and archive.exists() else ()),
     ]
 
 

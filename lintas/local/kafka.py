@@ -48,6 +48,7 @@ def part(
     *,
     overrides: Mapping[str, str],
     fast_start: bool,
+    archive: Path | None = None,
     cluster_id: str | None = None,
 ) -> Part:
     """Kafka, to be run in ``home``.
@@ -59,6 +60,7 @@ def part(
         jars: the class path.
         overrides: broker settings that replace or add to ours.
         fast_start: start sooner, run slower.
+        archive: where its loaded classes are kept, see ``warm``; it need not be there.
         cluster_id: of a cluster of several nodes, whose controllers ``overrides`` name; None: this node is alone.
     """
     config, data, draft = home.config(NAME), home.data(NAME), home.path / "data" / "kafka-draft"
@@ -80,7 +82,7 @@ def part(
         "-cp",
         ":".join(map(str, jars)),
         f"-Dlog4j2.configurationFile={log4j}",
-        *jre.options(_HEAP_MB, home.temporary, fast_start=fast_start),
+        *jre.options(_HEAP_MB, home.temporary, fast_start=fast_start, archive=archive),
     ]
     log = home.log(NAME)
 

@@ -15,7 +15,7 @@ import psutil
 from proxy import Proxy
 
 from lintas.credentials import aiokafka_options, confluent_options
-from lintas.local import jre, kafka, registry
+from lintas.local import jre, kafka, registry, warm
 from lintas.local.artefacts import Cache, locked
 from lintas.local.home import Home
 from lintas.local.part import Part
@@ -171,6 +171,7 @@ class ThreeBrokers:
             self._jars,
             overrides=properties | overrides,
             fast_start=fast_start,
+            archive=warm.archive_of(self._cache, self._jars),
             cluster_id=cluster_id,
         )
 

@@ -83,6 +83,18 @@ def test_kafka_without_its_administrators_password_is_refused(home: Home, settin
         kafka.part(home, settings, Ports(), [], overrides={}, fast_start=False)
 
 
+def test_kafka_starts_from_its_loaded_classes_where_they_are_kept(
+    home: Home, settings: Settings, tmp_path: Path
+) -> None:
+    def options() -> str:
+        kafka.part(home, settings, Ports(), [], overrides={}, fast_start=True, archive=tmp_path / "kafka.aot")
+        return (home.config("kafka") / "java.args").read_text()
+
+    assert "AOTCache" not in options()
+    (tmp_path / "kafka.aot").touch()
+    assert f"-XX:AOTCache={tmp_path / 'kafka.aot'}" in options()
+
+
 def test_servers_do_not_see_java_settings_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Xmx1m")
     monkeypatch.setenv("QUARKUS_HTTP_HOST", "0.0.0.0")
