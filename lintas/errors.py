@@ -32,6 +32,7 @@ LintasError
 ├── ProcessorStopped       a processor must not go on
 │   ├── OwnershipLost      another instance does its work
 │   └── TableLost          its table is empty, though it has counted before
+├── ConnectorFailed        a connector cannot go on for now
 └── PublishRefused         events that were not published
 
 The exception's docstring is its message: what happened, the likely cause, the remedy. Placeholders in braces are
@@ -291,6 +292,13 @@ class TableLost(ProcessorStopped):
     it published would come a second time with other counts.
     Remedy: restore {topic} from a copy. Or, if consumers are told that versions begin again, delete the positions of
     group {system} (`kafka-consumer-groups --delete --group {system}`) and start it.
+    """
+
+
+class ConnectorFailed(LintasError):
+    """The connector {connector} cannot go on: {reason}.
+
+    Remedy: {remedy}
     """
 
 

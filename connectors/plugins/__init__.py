@@ -1,0 +1,1 @@
+"""The kinds of connectors, one file or folder each: how systems plug in without a Kafka client."""

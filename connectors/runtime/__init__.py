@@ -1,0 +1,1 @@
+"""The runtime that keeps connectors alive: it starts, watches, restarts them and keeps their progress on the bus."""
