@@ -33,6 +33,7 @@ LintasError
 │   ├── OwnershipLost      another instance does its work
 │   └── TableLost          its table is empty, though it has counted before
 ├── ConnectorFailed        a connector cannot go on for now
+│   └── ConnectorDisabled  it may not go on until a person says so
 └── PublishRefused         events that were not published
 
 The exception's docstring is its message: what happened, the likely cause, the remedy. Placeholders in braces are
@@ -297,6 +298,13 @@ class TableLost(ProcessorStopped):
 
 class ConnectorFailed(LintasError):
     """The connector {connector} cannot go on: {reason}.
+
+    Remedy: {remedy}
+    """
+
+
+class ConnectorDisabled(ConnectorFailed):
+    """The connector {connector} may not go on until a person says so: {reason}.
 
     Remedy: {remedy}
     """

@@ -1,20 +1,20 @@
 """What a connector is: two small interfaces, whose docstrings say who calls and when.
 
-A *source* makes events of what it reads elsewhere; a *sink* gives the deliveries of an inbox to something else. Both run
-as one system, with that system's own credentials. Their progress is JSON that the runtime keeps on the bus
+A *source* makes events of what it reads elsewhere; a *sink* gives the deliveries of an inbox to something else. Both
+run as one system, with that system's own credentials. Their progress is JSON that the runtime keeps on the bus
 (``connectors.<system>``), written in the same Kafka transaction as the events it belongs to.
 """
 
 import dataclasses
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from aiokafka import TopicPartition
 from lintas_client import Delivery
 from lintas_client.bus import Extensions
 
-Progress = Mapping[str, Any]  # JSON values by a name that the connector chooses: a table, a file, a key; None: forget it
+Progress = Mapping[str, Any]  # JSON values by a name that the connector chooses (a table, a file); None: forget it
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -128,7 +128,28 @@ class Sink(Protocol):
         """
 
     async def idle(self) -> Progress:
-        """Called about every second while nothing is delivered, for work that waits (retries); returns as above."""
+        """Called about every second while nothing is delivered, for work that waits (retries); returns as above.
+
+        Raises:
+            ConnectorDisabled: (also ``start`` and ``deliver``) trying again by itself would be wrong: the connector
+                stays FAILED until a person restarts it or changes its settings.
+        """
 
     async def stop(self) -> None:
         """Disconnect; also after a failed start."""
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A sink that can be full; one that does not say so takes whatever comes."""
+
+    def room(self) -> int:
+        """How many deliveries at most it would take with the next ``deliver``; at 0 the runtime calls ``idle`` only."""
+
+
+@runtime_checkable
+class Holding(Protocol):
+    """A sink that keeps events back in its progress, for a later attempt or for a person; the runtime makes metrics."""
+
+    def holding(self) -> Mapping[str, int]:
+        """How many events it holds, by what they wait for: ``retry``, ``person``; every kind it knows, also at 0."""
