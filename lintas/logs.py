@@ -28,6 +28,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "agreement": "id of an agreement",
     "attempt": "how often it has been tried",
     "catalogue": "digest of a catalogue",
+    "connector": "name of a connector",
     "consumer": "a system that receives",
     "events": "how many events",
     "event_type": "name of an event type",

@@ -11,6 +11,7 @@ INBOX = "inbox."
 DEAD = "dead."
 QUARANTINE = "quarantine."
 TABLES = "tables."
+CONNECTORS = "connectors."
 
 AUDIT_DECISIONS = "audit.decisions"
 AUDIT_SALTS = "audit.salts"
@@ -68,6 +69,21 @@ def quarantine_topic(agency: str) -> str:
 def table_topic(system: str, table: str) -> str:
     """The changelog of a table that one system keeps."""
     return f"{TABLES}{system}.{table}"
+
+
+def connectors_topic(system: str) -> str:
+    """The topic of one system's connectors: what they are to do, what they do, how far they are."""
+    return CONNECTORS + system
+
+
+def connectors_group(system: str) -> str:
+    """The group whose one active member runs a system's connectors."""
+    return f"{system}.connectors"
+
+
+def connector_id(system: str, connector: str) -> str:
+    """The transactional id of a connector, and the group that a sink's positions are committed to."""
+    return f"{system}.connector.{connector}"
 
 
 def control_topic(generation: int, lanes: int) -> str:

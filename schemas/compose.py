@@ -32,7 +32,7 @@ def compose(catalogue: Catalogue, register: Register) -> Snapshot:
         versions = register(names.released_subject(agreement.consumer, name), derived)
         agreements[name] = PublishedAgreement(agreement, versions[-1])
     audit = register(names.subject_of_topic(names.AUDIT_DECISIONS), AUDIT_SCHEMA)[-1]
-    return Snapshot(dict(catalogue.agencies), event_types, agreements, audit)
+    return Snapshot(dict(catalogue.agencies), event_types, agreements, audit, dict(catalogue.connectors))
 
 
 def numbering() -> Register:

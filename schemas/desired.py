@@ -14,6 +14,7 @@ FOR_EVER: Final = "-1"
 AUDIT_PARTITIONS: Final = 8
 WAITING_PARTITIONS: Final = 8
 INBOX_RETENTION_DAYS: Final = 7
+CONNECTORS_SEGMENT_BYTES: Final = 8 * MIB  # a runtime that takes over reads some of these
 DEAD_RETENTION_DAYS: Final = 365  # long enough to notice, judge and redrive
 
 Operation = str  # we grant READ and WRITE, each of which implies DESCRIBE; others are found only
@@ -173,7 +174,13 @@ def _acls(snapshot: Snapshot) -> Iterator[Acl]:
         for changelog in changelogs:
             yield Acl(system, "READ", "TOPIC", changelog, "LITERAL")
             yield Acl(system, "WRITE", "TOPIC", changelog, "LITERAL")
-    for system in publishers | snapshot.consumers():
+    connected = snapshot.connector_systems()
+    for system in connected:
+        topic = names.connectors_topic(system)
+        yield Acl(system, "READ", "TOPIC", topic, "LITERAL")
+        yield Acl(system, "WRITE", "TOPIC", topic, "LITERAL")
+        yield from _own_names(system, "WRITE", "TRANSACTIONAL_ID")
+    for system in publishers | snapshot.consumers() | connected:
         yield from _own_names(system, "READ", "GROUP")
 
 
@@ -199,6 +206,8 @@ def _config(topic: str, retention_days: int | None, settings: Settings) -> dict[
     """
     if topic.startswith(names.TABLES):  # the newest record of every key, for ever
         return {**_common(settings), "cleanup.policy": "compact"}
+    if topic.startswith(names.CONNECTORS):  # likewise; every transaction of a connector adds to it, so compacted often
+        return {**_common(settings), "cleanup.policy": "compact", "segment.bytes": str(CONNECTORS_SEGMENT_BYTES)}
     if topic.startswith(names.EVENTS):
         days, size, clock = retention_days or INBOX_RETENTION_DAYS, MIB, "LogAppendTime"
     elif topic.startswith(names.INBOX):

@@ -12,7 +12,7 @@ from schemas.snapshot import Snapshot
 Action = Literal["create", "update", "delete", "refuse"]
 TOPIC, USER, ACL, SCHEMA, SUBJECT = "topic", "user", "acl", "schema", "subject"
 ON_THE_BUS: Final = frozenset({TOPIC, USER, ACL, SUBJECT})
-_TOPICS: Final = (names.EVENTS, names.INBOX, names.DEAD, names.QUARANTINE, names.TABLES)
+_TOPICS: Final = (names.EVENTS, names.INBOX, names.DEAD, names.QUARANTINE, names.TABLES, names.CONNECTORS)
 _SYSTEM: Final = re.compile(rf"{names.AGENCY_ID.pattern}\.{names.AGENCY_ID.pattern}")
 
 
@@ -148,7 +148,7 @@ def _fields(old: Mapping[str, object], new: Mapping[str, object]) -> str:
         was, now = old.get(field), new.get(field)
         if was == now:
             continue
-        if isinstance(was, dict) and isinstance(now, dict) and field in {"contract", "systems"}:
+        if isinstance(was, dict) and isinstance(now, dict) and field in {"contract", "systems", "config"}:
             parts.update(key for key in {*was, *now} if was.get(key) != now.get(key))
         else:
             parts.add("released schema" if field == "released" else field)

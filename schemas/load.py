@@ -10,11 +10,11 @@ from pydantic_core import ErrorDetails
 
 from schemas import marked
 from schemas.marked import Marked
-from schemas.model import Agency, Agreement, EventType, System, Validity
+from schemas.model import Agency, Agreement, Connector, EventType, System, Validity
 from schemas.suggestions import did_you_mean
 
 CASES_SUFFIX: Final = ".cases.yaml"
-PARTS: Final = ("agencies", "events", "agreements")
+PARTS: Final = ("agencies", "events", "agreements", "connectors")
 _LONGEST_SHOWN: Final = 60
 T = TypeVar("T", bound=BaseModel)
 
@@ -59,8 +59,9 @@ class Catalogue:
     event_types: Mapping[str, EventType]
     schemas: Mapping[str, Any]  # parsed .avsc, by event type
     agreements: Mapping[str, Agreement]
-    places: Mapping[tuple[str, str], Place]  # by kind (agency, event-type, schema, agreement) and name
+    places: Mapping[tuple[str, str], Place]  # by kind (agency, event-type, schema ...) and name
     unread: frozenset[tuple[str, str]] = frozenset()  # kind and file name of objects that could not be read
+    connectors: Mapping[str, Connector] = dataclasses.field(default_factory=dict)
 
     def is_unread(self, kind: str, name: str) -> bool:
         """Whether an object is there but could not be read: a reference to it is no second problem."""
@@ -72,14 +73,17 @@ class Catalogue:
 
 
 def load(folder: Path) -> tuple[Catalogue, list[CatalogueProblem]]:
-    """Read a catalogue folder: ``agencies/``, ``events/``, ``agreements/``."""
+    """Read a catalogue folder: ``agencies/``, ``events/``, ``agreements/``, ``connectors/``."""
     reader = _Reader(folder)
     reader.look_around()
     agencies = reader.objects("agencies", "agency", Agency, lambda agency: agency.agency)
     event_types = reader.objects("events", "event-type", EventType, lambda event_type: event_type.event_type)
     agreements = reader.objects("agreements", "agreement", Agreement, lambda agreement: agreement.agreement)
+    connectors = reader.objects("connectors", "connector", Connector, lambda connector: connector.connector)
     schemas = reader.schemas(event_types)
-    catalogue = Catalogue(folder, agencies, event_types, schemas, agreements, reader.places, frozenset(reader.unread))
+    catalogue = Catalogue(
+        folder, agencies, event_types, schemas, agreements, reader.places, frozenset(reader.unread), connectors
+    )
     return catalogue, sorted(reader.problems)
 
 

@@ -33,6 +33,7 @@ SystemId = Annotated[
 ]
 EventTypeName = Annotated[str, StringConstraints(pattern=f"^{names.EVENT_TYPE.pattern}$", max_length=120)]
 AgreementId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*([.-][a-z0-9]+)*$", max_length=120)]
+ConnectorName = Annotated[str, StringConstraints(pattern=f"^{names.AGENCY_ID.pattern}$", max_length=80)]
 # A path into the payload: `child.nik`, `children[].name` for a field of a list's items, `scores{}` for a map's values.
 FieldPath = Annotated[
     str,
@@ -80,10 +81,23 @@ class System(Strict):
     kind: Kind
     inbox_partitions: PositiveInt = Field(4, description="fixed when the inbox is created")
     pseudonym_key: PositiveInt = Field(1, description="version of the key for this consumer's pseudonyms")
+    connectors: bool = Field(
+        False, description="it may have connectors that are not in the catalogue (`lintas connector create`, REST)"
+    )
     tables: list[SystemName] = Field(
         default_factory=list,
         description="tables that it keeps on the bus: each has a changelog with the partitions of the inbox",
     )
+
+
+class Connector(Strict):
+    """Joins a system to something that does not speak Kafka: a database, a folder, a web service."""
+
+    connector: ConnectorName
+    system: SystemId = Field(description="whose events it publishes, or whose inbox it reads")
+    plugin: AgencyId = Field(description="which kind of connector it is: `lintas connector plugins` lists them")
+    summary: Text | None = None
+    config: dict[str, Any] = Field(default_factory=dict, description="its settings; secrets are named by file")
 
 
 class Agency(Strict):

@@ -5,13 +5,14 @@ Everything is repeatable: after a kill at any point the same call ends in the sa
 
 import dataclasses
 import fcntl
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from lintas import names
 from lintas.credentials import create, path_of
 from lintas.errors import CatalogueError, CatalogueMoved, PositionGone
 from lintas.settings import Settings
+from schemas import connector_configs
 from schemas.catalogue_log import CatalogueLog
 from schemas.cluster import Cluster
 from schemas.compose import Register, compose
@@ -60,6 +61,7 @@ class _Plan:
     wanted: Desired
     found: Found
     changes: tuple[Change, ...]
+    connectors: Mapping[str, Mapping[str, connector_configs.Configured | None]]  # by system, what is to be written
 
     @property
     def new_schemas(self) -> bool:
@@ -134,6 +136,7 @@ def apply(
     if snapshot.digest != plan.in_force:
         progress("publishing the catalogue")
         publish(settings, snapshot, author=author, expected=plan.in_force)
+    connector_configs.write(settings, plan.connectors)
     done = [change for change in plan.changes if not change.only_pruned]
     leftovers = [change for change in plan.changes if change.only_pruned]
     if prune and leftovers and wait_seconds is None and cluster.members(latest_plan(settings).group):
@@ -161,14 +164,18 @@ def _plan(settings: Settings, catalogue: Catalogue) -> _Plan:
     wanted = desired(snapshot, settings)
     cluster = Cluster(settings)
     found = _found(settings, cluster, wanted, subjects)
+    before = log.snapshot(in_force) if in_force else None
+    own = catalogue_changes(before, snapshot)
+    connectors = connector_configs.changes_on_topics(settings, snapshot, before, found.partitions)
     changes = [
         *schemas,
         *bus_changes(wanted, found),
-        *catalogue_changes(log.snapshot(in_force) if in_force else None, snapshot),
+        *own,
+        *connector_configs.described(connectors, own),
         *_lost_positions(cluster, log, snapshot, found),
         *_late_backfills(log, snapshot),
     ]
-    return _Plan(in_force, snapshot, wanted, found, tuple(changes))
+    return _Plan(in_force, snapshot, wanted, found, tuple(changes), connectors)
 
 
 def _found(settings: Settings, cluster: Cluster, wanted: Desired, subjects: Iterable[str]) -> Found:

@@ -28,7 +28,9 @@ def prune(settings: Settings, cluster: Cluster, leftovers: Collection[Change], a
     kept: dict[tuple[str, str], str] = {}
     for change in leftovers:
         if change.kind == TOPIC and _holds_unread(settings, cluster, change.name):
-            kept[TOPIC, change.name] = "stays: it holds events that nobody has read"
+            is_log = change.name.startswith(names.CONNECTORS)
+            why = "it holds how far connectors are" if is_log else "it holds events that nobody has read"
+            kept[TOPIC, change.name] = f"stays: {why}"
             subject = names.subject_of_topic(change.name)
             if any(change.kind == SUBJECT and change.name == subject for change in leftovers):
                 kept[SUBJECT, subject] = "stays: its topic does"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from lintas import names
-from schemas.model import Agency, Agreement, EventType, System, as_json, channel
+from schemas.model import Agency, Agreement, Connector, EventType, System, as_json, channel
 
 
 def canonical(value: Any) -> bytes:
@@ -78,6 +78,7 @@ class Snapshot:
     event_types: Mapping[str, PublishedEventType]  # by event type name
     agreements: Mapping[str, PublishedAgreement]  # by agreement id
     audit_schema: RegisteredSchema
+    connectors: Mapping[str, Connector] = dataclasses.field(default_factory=dict)
 
     def objects(self) -> dict[str, Any]:
         """Every object by its name in the manifest."""
@@ -85,6 +86,7 @@ class Snapshot:
             **{f"agency/{name}": as_json(agency) for name, agency in self.agencies.items()},
             **{f"event-type/{name}": event_type.as_json() for name, event_type in self.event_types.items()},
             **{f"agreement/{name}": agreement.as_json() for name, agreement in self.agreements.items()},
+            **{f"connector/{name}": as_json(connector) for name, connector in self.connectors.items()},
             "bus/audit-schema": self.audit_schema.as_json(),
         }
 
@@ -101,7 +103,7 @@ class Snapshot:
     @classmethod
     def from_objects(cls, objects: Mapping[str, Any]) -> Self:
         """Build a snapshot of published objects, by their names in the manifest."""
-        agencies, event_types, agreements = {}, {}, {}
+        agencies, event_types, agreements, connectors = {}, {}, {}, {}
         for name, value in objects.items():
             kind, _, own = name.partition("/")
             if kind == "agency":
@@ -116,7 +118,9 @@ class Snapshot:
                 agreements[own] = PublishedAgreement(
                     Agreement.model_validate(value["contract"]), RegisteredSchema(**value["released"])
                 )
-        return cls(agencies, event_types, agreements, RegisteredSchema(**objects["bus/audit-schema"]))
+            elif kind == "connector":
+                connectors[own] = Connector.model_validate(value)
+        return cls(agencies, event_types, agreements, RegisteredSchema(**objects["bus/audit-schema"]), connectors)
 
     def system(self, system_id: str) -> System:
         """A system by its id ``agency.system``."""
@@ -147,6 +151,15 @@ class Snapshot:
             if system.tables
         }
 
+    def connector_systems(self) -> set[str]:
+        """Every system that has connectors or may have some."""
+        return {connector.system for connector in self.connectors.values()} | {
+            f"{agency}.{name}"
+            for agency, contract in self.agencies.items()
+            for name, system in contract.systems.items()
+            if system.connectors
+        }
+
     def topics(self) -> dict[str, int]:
         """Partitions of every topic that the catalogue asks for."""
         publishers = {event_type.contract.owner for event_type in self.event_types.values()}
@@ -160,4 +173,5 @@ class Snapshot:
                 for system, topics in self.tables().items()
                 for topic in topics
             },
+            **{names.connectors_topic(system): 1 for system in self.connector_systems()},
         }

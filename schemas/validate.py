@@ -1,13 +1,15 @@
 """A catalogue checked as a whole: every problem at once, with file, line and rule."""
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from lintas import names
 from schemas.check_agreement import agreement_problems
-from schemas.check_event_type import event_type_problems, is_usable
+from schemas.check_event_type import event_type_problems, is_usable, systems_of
 from schemas.load import Catalogue, CatalogueProblem
+from schemas.model import Connector
+from schemas.suggestions import did_you_mean
 
 RULES: Final[Mapping[str, str]] = {
     # Found when the folder is read (schemas/load.py, schemas/marked.py).
@@ -49,11 +51,19 @@ RULES: Final[Mapping[str, str]] = {
     "envelope": "an envelope attribute cannot be released so",
     "personal-in-clear": "a personal field is released by keep and personal_data_in_clear does not say so",
     "personal-needless": "personal_data_in_clear names what the agreement does not release in clear",
+    # Connectors, besides unknown-system.
+    "connector": "a connector's kind is not known, or its settings do not fit it",
 }
+# Problems of a connector's kind and settings, as (path in the object, message): the packages above know the kinds.
+CheckConnector = Callable[[Connector], Sequence[tuple[tuple[str | int, ...], str]]]
 
 
 def validate(
-    catalogue: Catalogue, *, today: dt.date, registered: Mapping[str, Sequence[Any]] | None = None
+    catalogue: Catalogue,
+    *,
+    today: dt.date,
+    registered: Mapping[str, Sequence[Any]] | None = None,
+    check_connector: CheckConnector = lambda _: (),
 ) -> list[CatalogueProblem]:
     """Every problem of a catalogue besides those of reading it, sorted by file and line.
 
@@ -61,6 +71,7 @@ def validate(
         catalogue: as ``load`` read it; what it could not read is not reported again.
         today: agreements that ended before are out of date.
         registered: earlier schemas of each event type, oldest first, where they are known.
+        check_connector: whether a connector's kind and settings are right.
     """
     earlier = registered or {}
     usable = {name: schema for name, schema in catalogue.schemas.items() if is_usable(schema)}
@@ -78,6 +89,7 @@ def validate(
                 for problem in agreement_problems(catalogue, agreement, usable.get(agreement.event_type), today)
             ),
             *_same_consumer(catalogue),
+            *_connectors(catalogue, check_connector),
         }
     )
 
@@ -95,6 +107,17 @@ def _agencies(catalogue: Catalogue) -> Iterator[CatalogueProblem]:
         other = owners.setdefault(agency.domain, name)
         if other != name:
             yield place.problem(("domain",), "duplicate-domain", f"{agency.domain} is the domain of {other} already")
+
+
+def _connectors(catalogue: Catalogue, check: CheckConnector) -> Iterator[CatalogueProblem]:
+    systems = systems_of(catalogue)
+    for name, connector in catalogue.connectors.items():
+        place = catalogue.place("connector", name)
+        agency = connector.system.partition(".")[0]
+        if connector.system not in systems and not catalogue.is_unread("agency", agency):
+            message = f"there is no system {connector.system}{did_you_mean(connector.system, systems)}"
+            yield place.problem(("system",), "unknown-system", message)
+        yield from (place.problem(path, "connector", message) for path, message in check(connector))
 
 
 def _same_consumer(catalogue: Catalogue) -> Iterator[CatalogueProblem]:

@@ -40,6 +40,7 @@ NOUNS: dict[str, str] = {
     "canary": "lintas.cli.canary:canary",
     "worker": "lintas.cli.worker:worker",
     "processor": "lintas.cli.processor:processor",
+    "connector": "lintas.cli.connector:connector",
 }
 
 

@@ -25,8 +25,8 @@ from lintas.settings import Settings
 from schemas.cluster import options
 from streams.processors.faust_parts import OwnedApp, OwnedTable, OwnedTransport
 from streams.processors.ledger import InboxRecord, Ledger
-from streams.processors.sole_owner import SoleOwner
 from streams.processors.watched import Watched
+from streams.sole_owner import SoleOwner
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +51,8 @@ def run(settings: Settings, log_level: str, watched: Watched) -> None:
         session_seconds=settings.session_timeout_seconds,
     )
     try:
-        owner.wait(watched)
-        owner.watch(lambda: os.kill(os.getpid(), signal.SIGTERM))
+        owner.wait(watched.waits)
+        owner.watch(_end_where_lost)
         app = vital_statistics_app(settings, watched)
         worker = faust.Worker(app, loglevel=log_level, redirect_stdouts=False, override_logging=False, quiet=True)
         worker.spinner = None  # it is for terminals, and ends by writing to what is none
@@ -162,6 +162,12 @@ def _missing(settings: Settings) -> Iterator[str]:
             yield f"no catalogue in force names {SYSTEM} ({error.details['path']} does not exist)"
         except KafkaException:
             yield f"{settings.brokers} does not let {SYSTEM} in"
+
+
+def _end_where_lost(is_owner: bool) -> None:
+    if not is_owner:
+        log.warning("another processor has taken over")
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _end(*_: object) -> None:

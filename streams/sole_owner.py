@@ -1,7 +1,8 @@
-"""One processor at a time: the others wait until it is gone.
+"""One at a time of those who would do the same work: the others wait until it is gone.
 
 Kafka's group coordination says who: the member that has partition 0 of a topic in a group of its own. This keeps
-instances from disturbing each other; that nothing is written twice does not rest on it but on fencing (`Ledger`).
+instances from disturbing each other; that nothing is written twice does not rest on it but on fencing (processors'
+`Ledger`, connectors' `Journal`).
 """
 
 import logging
@@ -11,8 +12,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from confluent_kafka import Consumer, TopicPartition
-
-from streams.processors.watched import Watched
 
 log = logging.getLogger(__name__)
 
@@ -51,27 +50,31 @@ class SoleOwner:
         self._watch: threading.Thread | None = None
         self._consumer.subscribe([topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
 
-    def wait(self, watched: Watched) -> None:
-        """Return once nobody else does the work."""
+    def wait(self, waits: Callable[[str], None]) -> None:
+        """Return once nobody else does the work; ``waits`` is told why not yet, each time the loop comes round."""
         first, again = SAY_SECONDS
         due = time.monotonic() + first
         while not self._owner:
             self._consumer.poll(POLL_SECONDS)
-            watched.waits("another processor may be at work")
+            waits("another processor may be at work")
             if not self._owner and time.monotonic() > due:
                 log.info("another processor is at work; waiting until it ends")
                 due = time.monotonic() + again
 
-    def watch(self, lost: Callable[[], None]) -> None:
-        """Stay a member in the background; ``lost`` is called, once, when somebody else has become the owner."""
+    def watch(self, changed: Callable[[bool], None]) -> None:
+        """Stay a member in the background; ``changed`` is told each time this one becomes the owner, or is it no more.
+
+        It is called in a thread of its own.
+        """
+        known = self._owner
 
         def keep() -> None:
+            nonlocal known
             while not self._closing.is_set():
                 self._consumer.poll(POLL_SECONDS)
-                if not self._owner and not self._closing.is_set():
-                    log.warning("another processor has taken over")
-                    lost()
-                    return
+                if self._owner != known and not self._closing.is_set():
+                    known = self._owner
+                    changed(known)
 
         self._watch = threading.Thread(target=keep, name="sole-owner", daemon=True)
         self._watch.start()

@@ -1,0 +1,7 @@
+"""Every kind of connector: the one list of them. Adding one adds its file, its tests and a line here."""
+
+from typing import Final
+
+from connectors.runtime.plugin import Plugin
+
+PLUGINS: Final[tuple[Plugin, ...]] = ()

@@ -1,0 +1,177 @@
+"""The process that runs connectors: of every system that it is given, each by itself."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Collection, Mapping
+from typing import Final
+
+from aiokafka.errors import KafkaError
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from lintas_client import ClientError, Connection
+from pydantic import TypeAdapter, ValidationError
+
+from connectors.runtime.log import SystemLog
+from connectors.runtime.observer import UNWATCHED, ConnectorObserver
+from connectors.runtime.runner import Shared
+from connectors.runtime.system import SystemConnectors
+from connectors.runtime.validation import Plugins
+from lintas import credentials, names
+from lintas.errors import MissingCredentials
+from lintas.settings import Settings
+from schemas.cluster import options
+from schemas.model import SystemId
+
+log = logging.getLogger(__name__)
+
+ASK_SECONDS: Final = 5.0  # how often it is asked whether a system has connectors now ...
+LONGEST_ASK_SECONDS: Final = 20.0  # ... at first, and then
+BEAT_SECONDS: Final = 1.0
+_is_system: Final = TypeAdapter[str](SystemId)
+
+
+class ConnectorRuntime:
+    """Runs connectors from `run` to `stop`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        plugins: Plugins,
+        *,
+        worker: str,
+        systems: Collection[str] = (),
+        observer: ConnectorObserver = UNWATCHED,
+    ) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            settings: of the bus.
+            plugins: every kind of connector.
+            worker: the name of this process in statuses.
+            systems: whose connectors; if none is named, of every system whose credentials are there.
+            observer: told what connectors do.
+        """
+        self._settings = settings
+        self._plugins = plugins
+        self._worker = worker
+        self._named = tuple(systems)
+        self._observer = observer
+        self._systems: dict[str, SystemConnectors] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._stopping = asyncio.Event()
+
+    @property
+    def plugins(self) -> Plugins:
+        """Every kind of connector."""
+        return self._plugins
+
+    @property
+    def worker(self) -> str:
+        """The name of this process."""
+        return self._worker
+
+    @property
+    def systems(self) -> Mapping[str, SystemConnectors]:
+        """Every system whose connectors are known here, run here or not."""
+        return self._systems
+
+    def stop(self) -> None:
+        """Let every connector come to its end, and then `run`."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Run connectors until `stop`; what fails is tried again."""
+        try:
+            while not self._stopping.is_set():
+                self._observer.beat()
+                for system in self._named or with_credentials(self._settings):
+                    if system not in self._tasks:
+                        self._tasks[system] = asyncio.create_task(self._keep(system), name=f"connectors of {system}")
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(BEAT_SECONDS):
+                        await self._stopping.wait()
+            for running in self._systems.values():
+                running.stop()
+        finally:
+            await self._end()
+
+    async def _end(self) -> None:
+        waiting = [task for system, task in self._tasks.items() if system not in self._systems]
+        for task in waiting:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks.values())
+
+    async def _keep(self, system: str) -> None:
+        """Run one system's connectors as long as it has any, whatever fails."""
+        pause = ASK_SECONDS
+        while not self._stopping.is_set():
+            try:
+                if await asyncio.to_thread(self._has_connectors, system):
+                    pause = ASK_SECONDS
+                    await self._run(system)
+            except (ClientError, KafkaError, TimeoutError, MissingCredentials) as error:
+                log.warning("%s: %s; trying again", system, error, extra={"event": "system_failed", "system": system})
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._stopping.wait()
+            pause = min(2 * pause, LONGEST_ASK_SECONDS)
+
+    async def _run(self, system: str) -> None:
+        connection = connection_of(self._settings, system)
+
+        def make(changed: Callable[[], None]) -> Shared:
+            return Shared(
+                connection=connection,
+                log=SystemLog(connection, changed),
+                plugins=self._plugins,
+                worker=self._worker,
+                transaction_seconds=self._settings.transaction_timeout_seconds,
+                observer=self._observer,
+            )
+
+        self._systems[system] = SystemConnectors(self._settings, make)
+        try:
+            await self._systems[system].run()
+        finally:
+            del self._systems[system]
+
+    def _has_connectors(self, system: str) -> bool:
+        """Whether the bus has a topic for the system's connectors; to be called in a thread."""
+        topic = names.connectors_topic(system)
+        try:
+            found = AdminClient(options(self._settings, system)).list_topics(topic, timeout=10).topics[topic]
+        except KafkaException as error:
+            raise KafkaError(str(error.args[0].name())) from error
+        return found.error is None
+
+
+def with_credentials(settings: Settings) -> list[str]:
+    """Every system whose credentials file is there."""
+    found = []
+    for path in settings.secrets.glob("*.properties"):
+        with contextlib.suppress(ValidationError):
+            name = _is_system.validate_python(path.stem)
+            if not names.is_bus_name(name):
+                found.append(name)
+    return sorted(found)
+
+
+def connection_of(settings: Settings, system: str) -> Connection:
+    """The connection of a system to the bus that the settings name.
+
+    Raises:
+        MissingCredentials: there is no credentials file for the system.
+        BadSettings: no bus runs here and the environment names none.
+        BadConnection: the principal is not a system.
+    """
+    own = credentials.load(settings, system)
+    return Connection(
+        bootstrap_servers=settings.brokers,
+        registry_url=settings.registry,
+        system=own.principal,
+        password=own.password,
+        security_protocol=settings.security_protocol,
+        ca_file=settings.ca_file,
+    )

@@ -1,0 +1,177 @@
+"""One system's connectors: who runs them, and how each is to be."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from aiokafka.errors import KafkaError
+
+from connectors.runtime.log import SystemLog
+from connectors.runtime.runner import Runner, Shared, Wanted
+from connectors.runtime.state import State, Status
+from lintas import names
+from lintas.settings import Settings
+from schemas.cluster import options
+from streams.sole_owner import SoleOwner
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 5.0  # how often it is looked whether all is as wanted, if nothing tells of a change
+
+
+class SystemConnectors:
+    """Waits until nobody else runs the system's connectors, and runs them until somebody else does."""
+
+    def __init__(self, settings: Settings, make: Callable[[Callable[[], None]], Shared]) -> None:
+        """``make`` gives what runners share, with a log that calls what it is given at every change."""
+        self._settings = settings
+        self._wake = asyncio.Event()
+        self._shared = make(self._wake.set)
+        self._is_owner = False
+        self._runners: dict[str, tuple[Runner, asyncio.Task[None]]] = {}
+        self._stopping = False
+
+    @property
+    def log(self) -> SystemLog:
+        """What the system's topic says."""
+        return self._shared.log
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether this process runs the system's connectors."""
+        return self._is_owner
+
+    @property
+    def _system(self) -> str:
+        return self._shared.connection.system
+
+    def stop(self) -> None:
+        """Let every connector come to its end, and then `run`."""
+        self._stopping = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Run the system's connectors whenever it is this process's turn.
+
+        Raises:
+            ClientError, KafkaError, TimeoutError: the bus cannot be reached to begin with.
+        """
+        try:
+            await self.log.start()
+            owner = self._join()
+            try:
+                await self._keep()
+            finally:
+                await asyncio.to_thread(owner.close)
+        finally:
+            await self.log.stop()
+
+    def _join(self) -> SoleOwner:
+        loop = asyncio.get_running_loop()
+
+        def changed(is_owner: bool) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(self._change, is_owner)
+
+        owner = SoleOwner(
+            options(self._settings, self._system),
+            names.connectors_group(self._system),
+            names.connectors_topic(self._system),
+            session_seconds=self._settings.session_timeout_seconds,
+        )
+        owner.watch(changed)
+        return owner
+
+    def _change(self, is_owner: bool) -> None:
+        self._is_owner = is_owner
+        log.info(
+            "%s: its connectors are run %s",
+            self._system,
+            "here" if is_owner else "by another runtime",
+            extra={"event": "connectors_owned" if is_owner else "connectors_lost", "system": self._system},
+        )
+        self._shared.observer.owned(self._system, owner=is_owner)
+        self._wake.set()
+
+    async def _keep(self) -> None:
+        try:
+            while not self._stopping:
+                self._wake.clear()
+                if self._is_owner:
+                    self._fit()
+                    await self._tell()
+                else:
+                    await self._drop()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        await self._wake.wait()
+            await self._end()
+        finally:
+            await self._drop()
+
+    def _fit(self) -> None:
+        """Have a runner for every connector, and tell each what is wanted."""
+        state = self.log.state
+        for name, (runner, task) in list(self._runners.items()):
+            if task.done():
+                del self._runners[name]
+            elif name not in state.configs:
+                runner.want(None)
+        for name, config in state.configs.items():
+            if name not in self._runners:
+                runner = Runner(name, self._shared, self._wake.set)
+                runner.want(Wanted(config, state.target(name)))
+                task = asyncio.create_task(runner.run(), name=f"runner of {name}")
+                task.add_done_callback(lambda _: self._wake.set())
+                self._runners[name] = runner, task
+            else:
+                self._runners[name][0].want(Wanted(config, state.target(name)))
+
+    async def _tell(self) -> None:
+        """Write how connectors are, where the topic says otherwise."""
+        state = self.log.state
+        records = [
+            runner.status.record(name)
+            for name, (runner, _) in self._runners.items()
+            if runner.status is not None and name in state.configs and state.statuses.get(name) != runner.status
+        ]
+        if records:
+            with _unsaid(self._system):
+                await self.log.write(*records)
+
+    async def _end(self) -> None:
+        """Stop every connector where nothing is under way, and say that nobody runs them."""
+        for runner, _ in self._runners.values():
+            runner.want(None)
+        if not self._runners:
+            return
+        await asyncio.wait([task for _, task in self._runners.values()])
+        records = [
+            Status(State.UNASSIGNED, runner.status.since, self._shared.worker).record(name)
+            for name, (runner, _) in self._runners.items()
+            if runner.status is not None and name in self.log.state.configs
+        ]
+        self._runners.clear()
+        if records and self._is_owner:
+            with _unsaid(self._system):
+                await self.log.write(*records)
+
+    async def _drop(self) -> None:
+        """Stop every connector at once and say nothing: somebody else runs them."""
+        tasks = [task for _, task in self._runners.values()]
+        self._runners.clear()
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+
+@contextlib.contextmanager
+def _unsaid(system: str) -> Iterator[None]:
+    """What cannot be written now is written when it is looked again."""
+    try:
+        yield
+    except (KafkaError, TimeoutError) as error:
+        log.warning("%s: how its connectors are could not be written: %s", system, error)
