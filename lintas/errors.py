@@ -33,6 +33,8 @@ LintasError
 │   ├── OwnershipLost      another instance does its work
 │   └── TableLost          its table is empty, though it has counted before
 ├── ConnectorFailed        a connector cannot go on for now
+├── ConnectorConflict      what is asked of a connector does not go with how it is
+├── InvalidConnector       a connector's configuration is not right
 │   └── ConnectorDisabled  it may not go on until a person says so
 └── PublishRefused         events that were not published
 
@@ -307,6 +309,20 @@ class ConnectorDisabled(ConnectorFailed):
     """The connector {connector} may not go on until a person says so: {reason}.
 
     Remedy: {remedy}
+    """
+
+
+class ConnectorConflict(LintasError):
+    """Nothing was done to the connector {connector}: {reason}.
+
+    Remedy: {remedy}
+    """
+
+
+class InvalidConnector(LintasError):
+    """The configuration of the connector {connector} has {count} problem(s); nothing was changed.
+
+    {report}
     """
 
 

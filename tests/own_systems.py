@@ -79,6 +79,22 @@ class OwnSystems:
             schema_id = registry.register(names.subject_of_topic(topic), schema)
         return cls(settings, event_type, publisher, consumer, EventType.of_schema(schema_id, schema))
 
+    def with_connectors(self) -> Self:
+        """Both may have connectors: each has its topic for them, as `lintas catalogue apply` makes it."""
+        cluster = Cluster(self.settings)
+        for system in (self.publisher, self.consumer):
+            topic = names.connectors_topic(system)
+            cluster.create_topics([Topic(topic, 1, {"cleanup.policy": "compact"})])
+            cluster.create_acls(
+                [
+                    Acl(system, "READ", "TOPIC", topic, "LITERAL"),
+                    Acl(system, "WRITE", "TOPIC", topic, "LITERAL"),
+                    Acl(system, "READ", "GROUP", f"{system}.", "PREFIXED"),
+                    Acl(system, "WRITE", "TRANSACTIONAL_ID", f"{system}.", "PREFIXED"),
+                ]
+            )
+        return self
+
     def connection(self, own: str, **changes: Any) -> Connection:
         """The connection of system ``own``, from its credentials file."""
         connection = Connection.from_properties(credentials.path_of(self.settings, own))

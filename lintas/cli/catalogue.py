@@ -26,10 +26,10 @@ EXAMPLE_DEPLOYMENT = Path(schemas.__path__[0]) / "catalogue"
 
 @click.group()
 def catalogue() -> None:
-    """Check and apply the catalogue: agencies, event types and agreements.
+    """Check and apply the catalogue: agencies, event types, agreements and connectors.
 
-    A catalogue is a folder: agencies/AGENCY.yaml, events/EVENT_TYPE.yaml with EVENT_TYPE.avsc beside it, and
-    agreements/AGREEMENT.yaml.
+    A catalogue is a folder: agencies/AGENCY.yaml, events/EVENT_TYPE.yaml with EVENT_TYPE.avsc beside it,
+    agreements/AGREEMENT.yaml, and connectors/CONNECTOR.yaml.
     """
 
 
@@ -53,6 +53,7 @@ def validate(ctx: click.Context, *, directory: Path, offline: bool, output: str)
     configured (LINTAS_REGISTRY_URL, or a bus runs here), schemas are also compared with those that events have
     been published with; --offline leaves that out. Exit 0 if there is no problem, 1 if there is one.
     """
+    from lintas.cli.connector_kinds import check
     from schemas.load import load
     from schemas.model import JAKARTA
     from schemas.validate import validate as problems_of
@@ -67,7 +68,7 @@ def validate(ctx: click.Context, *, directory: Path, offline: bool, output: str)
         except BusUnavailable as error:
             unreachable = error
     today = dt.datetime.now(JAKARTA).date()
-    problems = sorted({*problems, *problems_of(read, today=today, registered=registered)})
+    problems = sorted({*problems, *problems_of(read, today=today, registered=registered, check_connector=check)})
     if output == "json":
         print_json(_as_json(directory, read, problems, compared=registered is not None))
     else:
@@ -99,6 +100,7 @@ def _as_json(
         "agencies": len(read.agencies),
         "event_types": len(read.event_types),
         "agreements": len(read.agreements),
+        "connectors": len(read.connectors),
         "compared_with_registered_schemas": compared,
         "problems": [
             {
@@ -114,6 +116,8 @@ def _as_json(
 
 def _summary(read: "Catalogue", problems: Sequence["CatalogueProblem"], *, compared: bool) -> str:
     size = f"{len(read.agencies)} agencies, {len(read.event_types)} event types, {len(read.agreements)} agreements"
+    if read.connectors:
+        size += f", {len(read.connectors)} connectors"
     if problems:
         files = len({problem.file for problem in problems})
         return f"{len(problems)} problem{'s'[: len(problems) > 1]} in {files} file{'s'[: files > 1]} ({size} read)"
@@ -220,6 +224,7 @@ def history(*, output: str) -> None:
 
 def _checked(settings: Settings, directory: Path) -> "Catalogue":
     """A catalogue without problems, compared with the schemas that the bus has registered, and the bus's own part."""
+    from lintas.cli.connector_kinds import check
     from schemas.bus_catalogue import with_bus
     from schemas.load import load
     from schemas.model import JAKARTA
@@ -227,7 +232,8 @@ def _checked(settings: Settings, directory: Path) -> "Catalogue":
 
     read, problems = load(directory)
     today = dt.datetime.now(JAKARTA).date()
-    problems = sorted({*problems, *problems_of(read, today=today, registered=_registered(settings, read))})
+    registered = _registered(settings, read)
+    problems = sorted({*problems, *problems_of(read, today=today, registered=registered, check_connector=check)})
     if problems:
         report = "\n".join(
             f"{directory / problem.file}:{problem.line}: {problem.rule}: {problem.message}" for problem in problems

@@ -21,7 +21,7 @@ def connector() -> None:
 @service_options.log_level
 def run(*, systems: tuple[str, ...], listen: tuple[str, int], log_level: str) -> None:
     """Run connectors of systems whose credentials are here."""
-    from connectors.plugins.known import PLUGINS
+    from connectors.plugins import known
     from connectors.runtime.runtime import ConnectorRuntime
     from connectors.runtime.validation import by_name
 
@@ -29,7 +29,7 @@ def run(*, systems: tuple[str, ...], listen: tuple[str, int], log_level: str) ->
     host, port = listen
 
     async def serve() -> None:
-        runtime = ConnectorRuntime(Settings(), by_name(PLUGINS), worker=f"{host}:{port}", systems=systems)
+        runtime = ConnectorRuntime(Settings(), by_name(known.PLUGINS), worker=f"{host}:{port}", systems=systems)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, runtime.stop)

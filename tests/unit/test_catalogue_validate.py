@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from connector_kinds import KINDS
 from sound_catalogue import (
     BIRTH,
     BIRTH_AVSC,
@@ -29,7 +30,9 @@ from sound_catalogue import (
     write,
 )
 
+from connectors.runtime.validation import problems as problems_of_settings
 from schemas.load import CatalogueProblem, load
+from schemas.model import Connector
 from schemas.validate import RULES, validate
 
 TODAY = dt.date(2026, 11, 24)
@@ -39,14 +42,45 @@ def problems_of(
     folder: Path, files: Mapping[str, str | bytes], registered: Mapping[str, Sequence[Any]] | None = None
 ) -> list[CatalogueProblem]:
     catalogue, problems = load(write(folder, files))
-    return sorted([*problems, *validate(catalogue, today=TODAY, registered=registered)])
+    return sorted([*problems, *validate(catalogue, today=TODAY, registered=registered, check_connector=check)])
+
+
+def check(connector: Connector) -> list[tuple[tuple[str | int, ...], str]]:
+    found = problems_of_settings(KINDS, connector.plugin, connector.config)
+    return [(("config", *problem.path) if problem.path else ("plugin",), problem.message) for problem in found]
 
 
 def test_a_sound_catalogue_has_no_problem(tmp_path: Path) -> None:
     assert problems_of(tmp_path, SOUND) == []
 
 
+CONNECTOR = """\
+connector: births-out
+system: dukcapil.siak
+plugin: counting
+config:
+  event_type: id.go.dukcapil.birth.registered.v1
+  until: 10
+"""
+
+
+def test_a_catalogue_with_a_connector_has_no_problem(tmp_path: Path) -> None:
+    assert problems_of(tmp_path, {**SOUND, "connectors/births-out.yaml": CONNECTOR}) == []
+
+
 BROKEN: dict[str, tuple[dict[str, Edit], Expected]] = {
+    "connectors of nobody, of no kind, with settings that are none": (
+        {
+            "connectors/births-out.yaml": CONNECTOR.replace("siak", "siaak").replace("until: 10", "untill: 10"),
+            "connectors/more.yaml": CONNECTOR.replace("births-out", "more").replace("counting", "countnig"),
+        },
+        {
+            ("connectors/births-out.yaml", "system:", "unknown-system"),
+            ("connectors/births-out.yaml", "untill:", "connector"),
+            ("connectors/births-out.yaml", "config:", "connector"),  # until is missing
+            ("connectors/more.yaml", "plugin:", "connector"),
+        },
+    ),
     "references that dangle": (
         {
             BIRTHS: [("provider: dukcapil", "provider: dukcapli"), ("bps.vital", "bps.vitals")],

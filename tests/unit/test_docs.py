@@ -79,7 +79,7 @@ def every_error() -> dict[str, type[errors.LintasError]]:
 
 def test_every_error_says_what_happened_and_what_to_do() -> None:
     without = {name for name, error in every_error().items() if "Remedy" not in (error.__doc__ or "")}
-    lists_of_problems = {"InvalidCatalogue", "UnknownName", "PublishRefused", "RequestRefused"}
+    lists_of_problems = {"InvalidCatalogue", "InvalidConnector", "UnknownName", "PublishRefused", "RequestRefused"}
     bases = {"LintasError", "CatalogueError", "ProcessorStopped"}
     assert without <= lists_of_problems | bases
 
