@@ -14,7 +14,7 @@ $(READY): requirements.lock pyproject.toml connectors/client/pyproject.toml
 	@echo "installing into $(VENV) (the first time takes a minute)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 		--config-settings editable_mode=compat -e connectors/client -e .
 	@touch $@
 

@@ -22,6 +22,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from composed import REPOSITORY, Composed, Container, address, configuration, program
 from stack_servers import BROKERS, broker, make_databases, postgres, postgres_binaries, registry, sql
+from watched import missing_program, watching
 
 from lintas.credentials import aiokafka_options
 from lintas.settings import Settings
@@ -38,6 +39,7 @@ DOMAIN = "bus.test"
 EVENT_TYPE = "id.go.bmkg.earthquake.measured.v1"
 TOPIC = "events.bmkg.earthquake.measured.v1"
 CONSUMER = "bnpb.early-warning"
+WATCHED_SPEED = 6  # how many times faster than by the clock rules and routing run
 
 
 class Stack:
@@ -214,19 +216,26 @@ def test_nobody_without_a_certificate_of_a_node_speaks_with_nodes(port: int, sta
     assert speaks(*node)
 
 
-async def test_every_program_says_that_it_does_its_work(stack: Stack) -> None:
-    """As Docker asks it: over the port that Prometheus asks too, by the health check of the image."""
+@asynccontextmanager
+async def programs_that_watch(stack: Stack) -> AsyncIterator[list[Container]]:
+    """Everything that is in the file beside servers and workers, healthy."""
     watching = [program(stack.composed, name) for name in ("exporter", "canary", "bookkeeper", "console")]
     for container in watching:
         container.start()
     try:
         workers = (stack.containers["worker-1"], stack.containers["worker-2"])
         await asyncio.gather(*(container.ready() for container in (*workers, *watching)))
-        assert 'lintas_part_up{part="registry"} 1.0' in await metrics_of(stack.composed.environment("exporter"))
-        assert 'lintas_part_up{part="postgres"} 1.0' in await metrics_of(stack.composed.environment("exporter"))
+        yield watching
     finally:
         for container in watching:
             container.kill()
+
+
+async def test_every_program_says_that_it_does_its_work(stack: Stack) -> None:
+    """As Docker asks it: over the port that Prometheus asks too, by the health check of the image."""
+    async with programs_that_watch(stack):
+        assert 'lintas_part_up{part="registry"} 1.0' in await metrics_of(stack.composed.environment("exporter"))
+        assert 'lintas_part_up{part="postgres"} 1.0' in await metrics_of(stack.composed.environment("exporter"))
 
 
 async def metrics_of(environment: Mapping[str, str]) -> str:
@@ -346,6 +355,40 @@ async def test_a_broker_may_die_and_come_back_while_events_flow(stack: Stack) ->
         await stack.containers["kafka-2"].ready()
         await traffic.end(flowing, got)
     assert published(stack) == before + traffic.sent
+
+
+@pytest.mark.skipif(bool(missing_program()), reason=f"{missing_program()} is not installed")
+async def test_people_are_told_of_a_dead_broker_and_of_nothing_else(stack: Stack, tmp_path: Path) -> None:
+    environments = {name: stack.composed.environment(name) for name in ("exporter", "canary", "bookkeeper", "console")}
+    environments |= {
+        f"worker-{number}": stack.composed.replica("worker", number).environment("worker") for number in (1, 2)
+    }
+    targets = tmp_path / "targets.json"
+    targets.write_text(
+        json.dumps(
+            [
+                {
+                    "targets": [environment["HEALTH_URL"].removeprefix("http://").removesuffix("/ready")],
+                    "labels": {"job": name.partition("-")[0]},
+                }
+                for name, environment in environments.items()
+            ]
+        )
+    )
+    traffic = Traffic(stack, "watched")
+    async with programs_that_watch(stack), delivered(stack) as got:
+        flowing = asyncio.create_task(traffic.flow())
+        with watching(tmp_path, targets, speed=WATCHED_SPEED) as watched:
+            await until(lambda: watched.value("count(up == 1)") == len(environments) + 2, "not all are scraped", 120)
+            await until(lambda: watched.firing() == set(), f"{watched.firing()} before anything is broken", 300)
+            since = len(watched.notified)
+            stack.containers["kafka-2"].kill()
+            await until(lambda: watched.told(since), f"people are told of nothing; {watched.firing()}", 300)
+            await asyncio.sleep(360 / WATCHED_SPEED)
+            assert watched.told(since) == {"LintasKafkaBrokerDown"}
+        stack.containers["kafka-2"].start()
+        await stack.containers["kafka-2"].ready()
+        await traffic.end(flowing, got)
 
 
 async def test_all_brokers_and_workers_may_be_restarted_one_by_one_while_events_flow(stack: Stack) -> None:

@@ -21,7 +21,7 @@ from typing import Any, Final
 import httpx
 import yaml
 
-ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[1]
 RULES: Final = ROOT / "monitoring" / "rules"
 ROUTING: Final = ROOT / "monitoring" / "alertmanager" / "alertmanager.yaml"
 PROMETHEUS: Final = ROOT / "deploy" / "prometheus" / "prometheus.yaml"
