@@ -1,0 +1,1 @@
+"""Files to events: a watched folder or a stream of CSV, JSON Lines, Parquet or Excel."""
