@@ -49,7 +49,7 @@ class Computed:
             if self._program.return_type().name().startswith("optional_type"):  # the binding cannot give such a value
                 self._program = _ENVIRONMENT.compile(f"({expression}\n).orValue(null)")
         except RuntimeError as error:
-            raise BadExpression(_explained(str(error))) from None
+            raise BadExpression(f"does not compile: {_explained(str(error))}") from None
 
     @property
     def may_be_boolean(self) -> bool:

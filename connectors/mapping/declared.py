@@ -6,6 +6,8 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from connectors.mapping.computed import Computed
+
 _KINDS: Final = ("column", "value", "cel", "digest")
 _ZONE = re.compile(r"([+-])([01]\d):([0-5]\d)", re.ASCII)
 
@@ -62,6 +64,13 @@ class Origin(BaseModel):
             raise ValueError(f"needs exactly one of {', '.join(_KINDS)}; here {' and '.join(named) or 'none is'} given")
         return self
 
+    @field_validator("cel")
+    @classmethod
+    def _compiles(cls, expression: str | None) -> str | None:
+        if expression is not None:
+            Computed(expression)
+        return expression
+
     @field_validator("zone")
     @classmethod
     def _offset(cls, zone: str | None) -> str | None:
@@ -102,6 +111,13 @@ class EventMapping(BaseModel):
     time: Origin | None = Field(None, description="when it happened; default: when it is published")
     key: Origin | None = Field(None, description="events of one key stay in order; default: the subject, else the id")
     empty: list[str] = Field([""], description="texts that mean that nothing is there, blanks around them aside")
+
+    @field_validator("when")
+    @classmethod
+    def _is_condition(cls, expression: str | None) -> str | None:
+        if expression is not None and not Computed(expression).may_be_boolean:
+            raise ValueError("must be true or false")
+        return expression
 
     def attributes(self) -> dict[str, Origin]:
         """The origins of the event's own attributes that are given."""

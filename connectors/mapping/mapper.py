@@ -9,7 +9,7 @@ from lintas_client.wire import json_data
 from lintas_client.wire.codec import Codec
 from lintas_client.wire.errors import MalformedData, Problem
 
-from connectors.mapping.computed import BadExpression, Computed
+from connectors.mapping.computed import Computed
 from connectors.mapping.conversion import converter, takes_format
 from connectors.mapping.declared import EventMapping, Origin
 from connectors.mapping.fields import OMITTED, Field, Group
@@ -66,7 +66,7 @@ class Mapper:
         self._empty = frozenset(mapping.empty)
         known = places(codec.schema)
         problems: list[Problem] = []
-        self._when = self._condition(mapping.when, problems)
+        self._when = None if mapping.when is None else Computed(mapping.when)
         attributes = mapping.attributes()
         self._attributes = {
             name: self._field(name, _ATTRIBUTES[name], origin, problems) for name, origin in attributes.items()
@@ -123,18 +123,6 @@ class Mapper:
                 if not any(other == path or other.startswith(f"{path}.") for other in reported):
                     yield FieldProblem(path, " ".join(self.columns_of(path)), problem.rule, problem.message)
 
-    def _condition(self, expression: str | None, problems: list[Problem]) -> Computed | None:
-        if expression is None:
-            return None
-        try:
-            computed = Computed(expression)
-        except BadExpression as error:
-            problems.append(Problem("when", "cel", f"does not compile: {error}"))
-            return None
-        if not computed.may_be_boolean:
-            problems.append(Problem("when", "cel", "must be true or false"))
-        return computed
-
     @staticmethod
     def _fits(path: str, mapping: EventMapping, known: Mapping[str, Place], problems: list[Problem]) -> bool:
         if path not in known:
@@ -157,12 +145,9 @@ class Mapper:
                     convert(constant)
             except Unconvertible as error:
                 problems.append(Problem(path, error.rule, f"what the mapping itself gives {error.message}"))
-        try:
-            read = reader(origin, self._empty)
-        except BadExpression as error:
-            problems.append(Problem(path, "cel", f"the expression does not compile: {error}"))
-            read = lambda _row: None  # noqa: E731  never read: the mapping is refused
         when_empty: Any = OMITTED if place.has_default else None
         if not place.has_default and not place.nullable:
             when_empty = Unconvertible("required", "is empty, and the event type needs it")
-        return Field(path, " ".join(origin.columns), read, convert, when_empty, is_constant=is_constant)
+        return Field(
+            path, " ".join(origin.columns), reader(origin, self._empty), convert, when_empty, is_constant=is_constant
+        )

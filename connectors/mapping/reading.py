@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from connectors.mapping.computed import BadExpression, Computed, plain
+from connectors.mapping.computed import Computed, plain
 from connectors.mapping.conversion import text
 from connectors.mapping.declared import Origin
 from connectors.mapping.problems import Unconvertible
@@ -39,9 +39,6 @@ def reader(origin: Origin, empty: frozenset[str]) -> Read:
     Args:
         origin: where to look.
         empty: texts that mean that nothing is there.
-
-    Raises:
-        BadExpression: its expression does not compile.
     """
     if "value" in origin.model_fields_set:
         return lambda _row: origin.value
@@ -109,6 +106,3 @@ def _translated(value: Any, codes: Mapping[str, Any]) -> Any:
     if code not in codes:
         raise Unconvertible("translate", f"must be one of the codes {', '.join(codes)}")
     return codes[code]
-
-
-__all__ = ["BadExpression", "Read", "Row", "is_empty", "reader"]

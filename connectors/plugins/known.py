@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from connectors.plugins.files import source as files
 from connectors.runtime.plugin import Plugin
 
-PLUGINS: Final[tuple[Plugin, ...]] = ()
+PLUGINS: Final[tuple[Plugin, ...]] = (files.PLUGIN,)

@@ -11,6 +11,7 @@ from connectors.plugins.files.settings import Csv
 
 _MOST_LINES: Final = 100  # of one row: a quote that is not closed until then was not meant as one
 _OTHER_BOMS: Final = (b"\xff\xfe", b"\xfe\xff")
+_OPEN: Final = bad_row("quote", "opens a quote that is not closed")
 _Cells = list[str] | FieldProblem
 
 
@@ -70,7 +71,7 @@ class CsvRows:
             taken.append(line)
             decoded = self._decoded(line)
             if isinstance(decoded, FieldProblem):
-                return self._broken(taken, decoded)
+                return self._broken(taken, decoded if len(taken) == 1 else _OPEN)
             texts.append(decoded)
             try:
                 return next(csv.reader(texts, delimiter=delimiter, quotechar=quote, strict=True), [])
@@ -79,7 +80,7 @@ class CsvRows:
                     return self._broken(taken, bad_row("quote", "has a quote or line end where none may be"))
         if line is not None:
             self._lines.back([line])
-        return self._broken(taken, bad_row("quote", "opens a quote that is not closed")) if taken else None
+        return self._broken(taken, _OPEN) if taken else None
 
     def _broken(self, taken: list[bytes], problem: FieldProblem) -> FieldProblem:
         self._lines.back(taken[1:])

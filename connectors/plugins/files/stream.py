@@ -159,7 +159,9 @@ class StreamSource:
         lines = PipeLines(file)
         if self._settings.format is Format.JSON_LINES:
             return json_rows(lines)
-        return CsvRows(lines, self._settings.csv, self._settings.skip, self._mapper.columns).rows()
+        rows = CsvRows(lines, self._settings.csv, self._settings.skip, self._mapper.columns).rows()
+        # A writer that comes while another is there still gives its own header.
+        return (row for row in rows if row.record is None or any(name != cell for name, cell in row.record.items()))
 
     def _give(self, row: Row | Exception) -> None:
         while not self._stop.is_set():
