@@ -1,0 +1,235 @@
+"""Events that are not delivered yet, in a lane for each key: what is tried next, what waits, what is given up.
+
+Nothing here does I/O, and nothing here holds an event: pointers into the inbox only.
+"""
+
+import bisect
+import hashlib
+import heapq
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final, Self
+
+from connectors.runtime.contract import Progress
+
+WAITING: Final = "waiting/"
+UNDELIVERED: Final = "undelivered/"
+REDELIVER: Final = "redeliver/"
+_KEY_DIGITS: Final = 5
+
+LaneKey = tuple[int, str]
+
+
+@dataclass(slots=True)
+class Pointer:
+    """Where in the inbox an event stands that is not delivered yet, and what became of it so far.
+
+    Attributes:
+        partition: of the inbox.
+        offset: in the partition.
+        key: a digest of the event's key, so short (20 bits) that nobody finds the key by it; two keys that share one
+            wait for each other, which costs time and nothing else.
+        attempts: that failed.
+        first_failed_ms: when the first did.
+        next_ms: when to try again.
+        reason: why the last one failed, a word.
+        status: its HTTP status.
+    """
+
+    partition: int
+    offset: int
+    key: str
+    attempts: int = 0
+    first_failed_ms: int | None = None
+    next_ms: int = 0
+    reason: str | None = None
+    status: int | None = None
+
+    @property
+    def place(self) -> str:
+        """``partition/offset``, as names in the progress have it."""
+        return f"{self.partition}/{self.offset}"
+
+    @property
+    def lane(self) -> LaneKey:
+        """Which events it stays in order with."""
+        return self.partition, self.key
+
+    @classmethod
+    def read(cls, place: str, value: dict[str, Any]) -> Self:
+        """Read what `told` wrote under a name that ends in ``place``."""
+        partition, offset = map(int, place.split("/"))
+        known = {field.name for field in fields(cls)}
+        return cls(partition, offset, **{name: told for name, told in value.items() if name in known})
+
+    def told(self) -> dict[str, Any]:
+        """For the progress."""
+        return {name: value for name, value in asdict(self).items() if name not in ("partition", "offset")}
+
+
+def key_digest(key: bytes | None, offset: int) -> str:
+    """The `Pointer.key` of an event's key; an event without one is in order with no other."""
+    return f"@{offset}" if key is None else hashlib.sha256(key).hexdigest()[:_KEY_DIGITS]
+
+
+class Lanes:
+    """Every pointer, and what has changed since somebody last asked."""
+
+    def __init__(self, progress: Progress) -> None:
+        """Go on from what earlier lives wrote; what people want redelivered is due at once."""
+        self._lanes: dict[LaneKey, deque[Pointer]] = {}
+        self._busy: set[LaneKey] = set()
+        self._fresh: deque[LaneKey] = deque()  # lanes whose first event has not been tried
+        self._later: list[tuple[int, LaneKey]] = []  # a heap of the others, by when; may hold what is past
+        self._changes: dict[str, Any] = {}
+        self._written: set[str] = set()  # names of WAITING that the progress holds
+        self.waiting = 0
+        self.undelivered = sum(name.startswith(UNDELIVERED) for name in progress)
+        for name, value in progress.items():
+            if name.startswith(WAITING):
+                self._written.add(name)
+                self._insert(Pointer.read(name.removeprefix(WAITING), value))
+            elif name.startswith(REDELIVER):
+                self._redeliver(name, progress)
+        for lane in self._lanes:
+            self._enqueue(lane)
+
+    def add(self, pointer: Pointer) -> None:
+        """A new event, behind those of its key; one that waits already (the inbox is read again) stays as it is."""
+        if WAITING + pointer.place in self._written:
+            return
+        is_new = pointer.lane not in self._lanes
+        self._lanes.setdefault(pointer.lane, deque()).append(pointer)
+        self._touch(pointer)
+        self.waiting += 1
+        if is_new:
+            self._fresh.append(pointer.lane)
+
+    def take(self, now_ms: int, *, retries: bool) -> Pointer | None:
+        """The next event to try, if one is due; nobody is given its lane until one says what became of it.
+
+        Events that have been tried before come first, if ``retries``; else only those that have not been are given.
+        """
+        lane = self._due_retry(now_ms) if retries else None
+        if lane is None and self._fresh:
+            lane = self._fresh.popleft()
+        if lane is None:
+            return None
+        self._busy.add(lane)
+        return self._lanes[lane][0]
+
+    def has_fresh(self) -> bool:
+        """Whether an event could be tried for the first time."""
+        return bool(self._fresh)
+
+    def due_ms(self) -> int | None:
+        """When the next event is to be tried again; None: none waits for that."""
+        while self._later and not self._stands(*self._later[0]):
+            heapq.heappop(self._later)
+        return self._later[0][0] if self._later else None
+
+    def delivered(self, pointer: Pointer) -> None:
+        """The receiver has it."""
+        self._leave(pointer)
+
+    def failed(self, pointer: Pointer, reason: str, status: int | None, now_ms: int) -> int:
+        """An attempt failed; `wait` or `give_up` says what follows. Returns when the first attempt failed."""
+        pointer.attempts += 1
+        pointer.reason, pointer.status = reason, status
+        pointer.first_failed_ms = pointer.first_failed_ms or now_ms
+        return pointer.first_failed_ms
+
+    def wait(self, pointer: Pointer, next_ms: int) -> None:
+        """Try it again then; what is behind it waits too."""
+        pointer.next_ms = next_ms
+        self._touch(pointer)
+        self._busy.discard(pointer.lane)
+        self._enqueue(pointer.lane)
+
+    def give_up(self, pointer: Pointer, now_ms: int) -> None:
+        """It is a person's now; what is behind it goes on."""
+        self._changes[UNDELIVERED + pointer.place] = {**pointer.told(), "given_up_ms": now_ms}
+        self.undelivered += 1
+        self._leave(pointer)
+
+    def untried(self, pointer: Pointer) -> None:
+        """It was taken and then not tried: it is due as before."""
+        self._busy.discard(pointer.lane)
+        self._enqueue(pointer.lane, at_once=True)
+
+    def wake(self, now_ms: int, within_ms: int) -> None:
+        """The receiver is in order again: try what waits soon, spread over ``within_ms``."""
+        idle = [lane for lane in self._lanes if lane not in self._busy and self._lanes[lane][0].attempts]
+        for number, lane in enumerate(idle):
+            first = self._lanes[lane][0]
+            first.next_ms = min(first.next_ms, now_ms + within_ms * number // len(idle))
+            self._enqueue(lane)
+
+    def changes(self) -> dict[str, Any]:
+        """What has changed in the progress since the last call."""
+        changed, self._changes = self._changes, {}
+        for name, value in changed.items():
+            if name.startswith(WAITING):
+                changed[name] = None if value is None else value.told()
+                (self._written.discard if value is None else self._written.add)(name)
+        return changed
+
+    def _redeliver(self, name: str, progress: Progress) -> None:
+        place = name.removeprefix(REDELIVER)
+        self._changes[name] = None
+        given_up = progress.get(UNDELIVERED + place)
+        if given_up is not None:
+            self._changes[UNDELIVERED + place] = None
+            self.undelivered -= 1
+            again = Pointer.read(place, {"key": given_up["key"]})
+            self._insert(again)
+            self._touch(again)
+
+    def _insert(self, pointer: Pointer) -> None:
+        lane = self._lanes.setdefault(pointer.lane, deque())
+        lane.insert(bisect.bisect([one.offset for one in lane], pointer.offset), pointer)
+        self.waiting += 1
+
+    def _enqueue(self, lane: LaneKey, *, at_once: bool = False) -> None:
+        first = self._lanes[lane][0]
+        if first.attempts:
+            heapq.heappush(self._later, (first.next_ms, lane))
+        elif at_once:
+            self._fresh.appendleft(lane)
+        else:
+            self._fresh.append(lane)
+
+    def _due_retry(self, now_ms: int) -> LaneKey | None:
+        due_ms = self.due_ms()
+        return heapq.heappop(self._later)[1] if due_ms is not None and due_ms <= now_ms else None
+
+    def _stands(self, when_ms: int, lane: LaneKey) -> bool:
+        queue = self._lanes.get(lane)
+        return bool(queue and lane not in self._busy and queue[0].attempts and queue[0].next_ms == when_ms)
+
+    def _leave(self, pointer: Pointer) -> None:
+        lane = self._lanes[pointer.lane]
+        lane.popleft()
+        self.waiting -= 1
+        self._busy.discard(pointer.lane)
+        name = WAITING + pointer.place
+        if name in self._written:
+            self._changes[name] = None
+        else:
+            self._changes.pop(name, None)
+        if lane:
+            self._enqueue(pointer.lane)
+        else:
+            del self._lanes[pointer.lane]
+
+    def _touch(self, pointer: Pointer) -> None:
+        self._changes[WAITING + pointer.place] = pointer
+
+
+def asked_again(places: Iterable[str], at_ms: int) -> dict[str, Any]:
+    """The progress that a person adds so that events that were given up are tried again at the next start.
+
+    ``places`` are what follows `UNDELIVERED` in the names of the connector's progress.
+    """
+    return {REDELIVER + place: {"asked_ms": at_ms} for place in places}

@@ -1,0 +1,169 @@
+"""The settings of a webhook."""
+
+import ssl
+import urllib.parse
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, StringConstraints, field_validator, model_validator
+
+from connectors.plugins.webhook.signatures import SecretsUnusable, Signer
+from connectors.runtime.plugin import Config
+
+_NAME = r"^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$"
+_DELAYS = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0)
+_SHORTEST_KEY = 32
+_DAY_SECONDS = 24 * 3600.0
+
+DnsName = Annotated[str, StringConstraints(pattern=_NAME)]
+
+
+class WebhookConfig(Config):
+    """Settings of a webhook."""
+
+    url: str = Field(description="where deliveries are posted: https, without user, password or fragment")
+    origin: DnsName = Field(description="the DNS name by which the receiver knows this sender (WebHook-Request-Origin)")
+    secret_files: tuple[Path, ...] = Field(
+        min_length=1,
+        max_length=8,
+        description="files that hold one secret each: whsec_ (HMAC, v1) or whsk_ (Ed25519, v1a); all of them sign",
+    )
+    event_types: tuple[str, ...] = Field(
+        (), description="which event types are sent; all of the inbox if none is named"
+    )
+    mode: Literal["binary", "structured"] = Field(
+        "binary", description="CloudEvents attributes as headers, or with the payload in the signed JSON body"
+    )
+    handshake: bool = Field(
+        default=True, description="ask for permission by OPTIONS first, and daily; without it the receiver is trusted"
+    )
+    rate_per_minute: PositiveInt | None = Field(
+        None, description="requests a minute to ask for, and never to exceed; no limit of ours if it is not given"
+    )
+    callback_url: str | None = Field(
+        None, description="https URL at which the receiver may give its permission later; it leads to callback_listen"
+    )
+    callback_listen: str | None = Field(
+        None,
+        pattern=r"^.+:[1-9][0-9]{0,4}$",
+        description="host:port at which this connector waits for that, behind whatever ends TLS",
+    )
+    callback_key_file: Path | None = Field(
+        None, description="file of the key that makes the callback URL hard to guess: 32 characters or more"
+    )
+    bearer_token_file: Path | None = Field(None, description="file of the token sent as Authorization: Bearer")
+    ca_file: Path | None = Field(None, description="authorities that certify the receiver, PEM; default: the machine's")
+    client_certificate_file: Path | None = Field(None, description="our certificate for mutual TLS, PEM")
+    client_key_file: Path | None = Field(None, description="its private key, PEM")
+    allow_private: bool = Field(
+        default=False, description="the receiver may have a private or loopback address (never a link-local one)"
+    )
+    allow_http: bool = Field(default=False, description="the URL may be http: nothing keeps what is sent from readers")
+    timeout_seconds: PositiveFloat = Field(15.0, le=60, description="for one request, all in all")
+    concurrency: PositiveInt = Field(8, le=256, description="requests at the same time, of different keys")
+    largest_bytes: PositiveInt = Field(1_048_576, description="larger bodies are not sent, but set aside for a person")
+    retry_delays_seconds: tuple[PositiveFloat, ...] = Field(
+        _DELAYS, min_length=1, description="before each further attempt, a fifth more or less; the last one repeats"
+    )
+    give_up_after_seconds: PositiveFloat = Field(
+        _DAY_SECONDS, le=7 * _DAY_SECONDS, description="from an event's first failure to its last attempt"
+    )
+    most_waiting: PositiveInt = Field(
+        10_000, le=100_000, description="events that wait for another attempt; beyond it nothing more is taken"
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _is_url(cls, url: str) -> str:
+        return _web_url(url, ("https", "http"))
+
+    @field_validator("callback_url")
+    @classmethod
+    def _is_callback(cls, url: str | None) -> str | None:
+        return None if url is None else _web_url(url, ("https",))
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        problems = []
+        if self.url.startswith("http:") and not self.allow_http:
+            problems.append("url must be https: whoever is on the way could read http (allow_http: true permits it)")
+        if (self.client_certificate_file is None) != (self.client_key_file is None):
+            problems.append("client_certificate_file and client_key_file go together")
+        callback = (self.callback_url, self.callback_listen, self.callback_key_file)
+        if any(callback) and not all(callback):
+            problems.append("callback_url, callback_listen and callback_key_file go together")
+        if any(callback) and not self.handshake:
+            problems.append("a callback needs handshake: true")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def tls(self) -> ssl.SSLContext:
+        """Whom to trust, and who we are.
+
+        Raises:
+            OSError: a file cannot be read or is no certificate or key (`ssl.SSLError` is an OSError).
+        """
+        context = ssl.create_default_context(cafile=self.ca_file)
+        if self.client_certificate_file is not None:
+            context.load_cert_chain(self.client_certificate_file, self.client_key_file)
+        return context
+
+
+def problems_on_this_machine(config: WebhookConfig) -> list[tuple[str, str]]:
+    """What is wrong with the files that settings name, as (field, message)."""
+    problems = []
+    try:
+        Signer.of_files(config.secret_files)
+    except SecretsUnusable as error:
+        problems.append(("secret_files", str(error)))
+    for field, shortest in (("bearer_token_file", 1), ("callback_key_file", _SHORTEST_KEY)):
+        file = getattr(config, field)
+        if file is not None:
+            problems += [(field, reason) for reason in _problems_of_text(file, shortest)]
+    try:
+        config.tls()
+    except OSError as error:
+        field = "ca_file" if config.client_certificate_file is None else "client_certificate_file"
+        problems.append((field, f"certificates or key cannot be used: {error.strerror or error}"))
+    return problems
+
+
+def secret_text(file: Path) -> str:
+    """The one line that a file holds.
+
+    Raises:
+        ValueError: it cannot be read, is empty or holds what no header may.
+    """
+    try:
+        text = file.read_text(encoding="ascii").strip()
+    except UnicodeDecodeError:
+        raise ValueError(f"{file} holds more than ASCII") from None
+    except OSError as error:
+        raise ValueError(f"{file}: {error.strerror}") from None
+    if not text or not text.isprintable() or " " in text:
+        raise ValueError(f"{file} must hold one word")
+    return text
+
+
+def _problems_of_text(file: Path, shortest: int) -> list[str]:
+    try:
+        text = secret_text(file)
+    except ValueError as error:
+        return [str(error)]
+    return [] if len(text) >= shortest else [f"{file} must hold at least {shortest} characters"]
+
+
+def _web_url(url: str, schemes: tuple[str, ...]) -> str:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        sound = parts.scheme in schemes and parts.hostname and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound or not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError(
+            f"must be a URL that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}, in ASCII"
+        )
+    if parts.username is not None or parts.password is not None or "#" in url:
+        raise ValueError("must have no user, no password and no fragment")
+    return url

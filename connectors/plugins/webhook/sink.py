@@ -1,0 +1,254 @@
+"""The webhook sink: takes deliveries, sends them in order per key, keeps pointers to those that wait."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from aiokafka import TopicPartition
+from lintas_client import Delivery
+
+from connectors.plugins.webhook.answers import Outcome
+from connectors.plugins.webhook.courier import TOO_LARGE, Courier
+from connectors.plugins.webhook.gate import Gate
+from connectors.plugins.webhook.lanes import Lanes, Pointer, key_digest
+from connectors.plugins.webhook.network import PinnedNetwork
+from connectors.plugins.webhook.rate import Allowance
+from connectors.plugins.webhook.receiver import HttpReceiver, Receiver
+from connectors.plugins.webhook.schedule import Schedule
+from connectors.plugins.webhook.settings import WebhookConfig, problems_on_this_machine
+from connectors.plugins.webhook.subscription import Subscription
+from connectors.runtime.context import Context
+from connectors.runtime.contract import Inbox, Progress, Sink
+from lintas.errors import ConnectorDisabled, ConnectorFailed
+
+_PATIENCE_SECONDS: Final = 2.0  # a request that takes longer goes on beside the next deliveries
+_LONGEST_SECONDS: Final = 10.0  # then what has not been tried becomes pointers, so that a crash repeats little
+_TICK_SECONDS: Final = 0.25
+_WAKE_WITHIN_MS: Final = 5000
+_SMALLEST, _LARGEST = 8, 500  # deliveries at a time
+_QUICK_SECONDS, _SLOW_SECONDS = 1.0, 5.0
+_SOON_SECONDS: Final = 1.0
+_NO_LONGER_THERE: Final = "no-longer-in-the-inbox"
+
+
+def unix_ms() -> int:
+    """Now, in Unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def http_receiver(config: WebhookConfig) -> Receiver:
+    """The receiver that settings name."""
+    return HttpReceiver(
+        config.url,
+        tls=config.tls(),
+        network=PinnedNetwork(allow_private=config.allow_private),
+        seconds=config.timeout_seconds,
+        connections=config.concurrency + 1,  # one for the handshake
+    )
+
+
+class WebhookSink(Sink):
+    """Posts deliveries to one receiver.
+
+    An event whose attempt fails becomes a pointer in the progress and is read again from the inbox for the next one;
+    later events of its key wait behind it. So progress and memory hold places, and no values, and what a crash
+    interrupts is sent again under the same ``webhook-id``.
+    """
+
+    def __init__(
+        self,
+        config: WebhookConfig,
+        context: Context,
+        *,
+        receiver: Callable[[WebhookConfig], Receiver] = http_receiver,
+        now_ms: Callable[[], int] = unix_ms,
+        chance: random.Random | None = None,
+    ) -> None:
+        """``receiver``, ``now_ms`` and ``chance`` are for tests: who is spoken to, what time it is, what jitter."""
+        self._config, self._context = config, context
+        self._connect, self._now_ms = receiver, now_ms
+        self._schedule = Schedule(
+            config.retry_delays_seconds, config.give_up_after_seconds, chance or random.SystemRandom()
+        )
+        self._receiver: Receiver | None = None
+        self._subscription: Subscription | None = None
+        self._tasks: dict[asyncio.Task[None], tuple[float, bool]] = {}  # since when; whether it is a retry
+        self._fresh: dict[str, Delivery] = {}  # what `deliver` was given, while it runs
+        self._gate = Gate()
+        self._reading = asyncio.Lock()
+        self._failure: BaseException | None = None
+        self._gone = False
+        self._batch = _SMALLEST
+
+    async def start(self, progress: Progress, inbox: Inbox) -> None:
+        """See `Sink`: read secrets, ask for permission, and go on with what waits."""
+        if problems := problems_on_this_machine(self._config):
+            raise ConnectorFailed(
+                connector=self._context.name,
+                reason="; ".join(f"{field}: {message}" for field, message in problems),
+                remedy="mend these files or settings; they are read at the next start.",
+            )
+        self._inbox = inbox
+        self._receiver = self._connect(self._config)
+        self._courier = Courier(self._config, self._context.name, self._receiver)
+        self._lanes = Lanes(progress)
+        self._subscription = Subscription(self._config, self._context, self._receiver, progress, self._now_ms)
+        await self._subscription.start()
+        self._allowance = Allowance(self._subscription.per_minute(), self._now_ms() / 1000)
+
+    async def deliver(
+        self,
+        deliveries: Sequence[Delivery],
+        positions: Mapping[TopicPartition, int],  # noqa: ARG002  the runtime keeps them
+    ) -> Progress:
+        """See `Sink`: send what can be sent within some seconds, note the rest."""
+        wanted = self._config.event_types
+        for delivery in deliveries:
+            if not wanted or delivery.event["type"] in wanted:
+                pointer = Pointer(delivery.partition, delivery.offset, key_digest(delivery.key, delivery.offset))
+                self._fresh[pointer.place] = delivery
+                self._lanes.add(pointer)
+        began = time.monotonic()
+        try:
+            await self._work()
+        finally:
+            self._fresh = {}
+        self._adapt(time.monotonic() - began, len(deliveries))
+        return self._progress()
+
+    async def idle(self) -> Progress:
+        """See `Sink`: try again what is due."""
+        await self._work()
+        return self._progress()
+
+    async def stop(self) -> None:
+        """See `Sink`: what is under way is given up, and will be sent again."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        if self._subscription is not None:
+            await self._subscription.stop()
+        if self._receiver is not None:
+            await self._receiver.close()
+
+    def room(self) -> int:
+        """See `Bounded`: few while the receiver is slow, none while it wants to be left alone."""
+        free = max(0, self._config.most_waiting - self._lanes.waiting)
+        return min(self._batch, free) if self._slots() > 1 else min(self._slots(), free)
+
+    def holding(self) -> Mapping[str, int]:
+        """See `Holding`."""
+        return {"retry": self._lanes.waiting, "person": self._lanes.undelivered}
+
+    async def _work(self) -> None:
+        """Send what is due until nothing more can be begun, and nothing that is quick is under way."""
+        if self._gone:
+            raise ConnectorDisabled(
+                connector=self._context.name,
+                reason="the receiver answered 410: it wants nothing more",
+                remedy="ask its owner; then set its new url, or `lintas connector restart`. "
+                "Nothing is lost: what it has not taken waits.",
+            )
+        await self._keep_permission()
+        until = time.monotonic() + _LONGEST_SECONDS
+        while True:
+            self._begin_due()
+            if self._failure is not None:
+                raise self._failure
+            now = time.monotonic()
+            quick = any(now - since < _PATIENCE_SECONDS for since, _ in self._tasks.values())
+            if now >= until or not (quick or self._could_begin()):
+                return
+            if self._tasks:
+                await asyncio.wait(list(self._tasks), timeout=_TICK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            else:
+                await asyncio.sleep(min(_TICK_SECONDS, self._allowance.wait(self._now_ms() / 1000)))
+
+    async def _keep_permission(self) -> None:
+        assert self._subscription is not None
+        await self._subscription.keep()
+        if self._subscription.per_minute() != self._allowance.per_minute:
+            self._allowance = Allowance(self._subscription.per_minute(), self._now_ms() / 1000)
+
+    def _slots(self) -> int:
+        """How many requests may be under way now."""
+        assert self._subscription is not None
+        if self._gone or not self._subscription.permitted():
+            return 0
+        return self._gate.slots(self._config.concurrency, self._now_ms())
+
+    def _could_begin(self) -> bool:
+        """Whether an event only waits for a request to end, or for a moment of the allowed rate."""
+        soon = self._allowance.wait(self._now_ms() / 1000) <= _SOON_SECONDS
+        return self._lanes.has_fresh() and self._slots() > 0 and soon
+
+    def _begin_due(self) -> None:
+        while len(self._tasks) < (slots := self._slots()) and not self._allowance.wait(self._now_ms() / 1000):
+            retrying = sum(retry for _, retry in self._tasks.values())
+            # Retries leave half of the requests to events that come for the first time; where one request is to show
+            # whether the receiver is in order again, an event that never failed says more.
+            retries = retrying < max(1, self._config.concurrency // 2) and not (slots == 1 and self._lanes.has_fresh())
+            pointer = self._lanes.take(self._now_ms(), retries=retries)
+            if pointer is None:
+                return
+            self._allowance.take(self._now_ms() / 1000)
+            task = asyncio.create_task(self._attempt(pointer))
+            self._tasks[task] = (time.monotonic(), pointer.attempts > 0)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(task, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failure = error
+
+    async def _attempt(self, pointer: Pointer) -> None:
+        delivery = self._fresh.get(pointer.place)
+        if delivery is None:
+            async with self._reading:
+                delivery = await self._inbox.read_again(
+                    TopicPartition(f"inbox.{self._context.system}", pointer.partition), pointer.offset
+                )
+        if delivery is None:
+            self._settle(pointer, Outcome(delivered=False, reason=_NO_LONGER_THERE))
+        else:
+            self._settle(pointer, await self._courier.send(delivery, self._now_ms()))
+
+    def _settle(self, pointer: Pointer, outcome: Outcome) -> None:
+        now_ms = self._now_ms()
+        if outcome.delivered:
+            self._lanes.delivered(pointer)
+            if self._gate.answered():
+                self._lanes.wake(now_ms, _WAKE_WITHIN_MS)
+            return
+        if outcome.gone:
+            self._gone = True
+            self._lanes.untried(pointer)
+            return
+        first_failed_ms = self._lanes.failed(pointer, outcome.reason or "", outcome.status, now_ms)
+        if outcome.pause_seconds is not None:
+            self._gate.shut(now_ms + round(outcome.pause_seconds * 1000))
+        elif outcome.receiver_ails:
+            self._gate.failed(now_ms, first_attempt=pointer.attempts == 1)
+        hopeless = outcome.reason in (TOO_LARGE, _NO_LONGER_THERE)
+        next_ms = None if hopeless else self._schedule.next_ms(pointer.attempts, first_failed_ms, now_ms)
+        if next_ms is not None:
+            self._lanes.wait(pointer, next_ms)
+            return
+        self._context.log.warning(
+            "event %s of the inbox is given up after %d attempts: %s", pointer.place, pointer.attempts, outcome.reason
+        )
+        self._lanes.give_up(pointer, now_ms)
+
+    def _adapt(self, seconds: float, taken: int) -> None:
+        """Take more next time if it went quickly, fewer if it did not: what a crash repeats stays small."""
+        if seconds > _SLOW_SECONDS:
+            self._batch = max(_SMALLEST, self._batch // 2)
+        elif seconds < _QUICK_SECONDS and taken >= self._batch:
+            self._batch = min(_LARGEST, self._batch * 2)
+
+    def _progress(self) -> Progress:
+        assert self._subscription is not None
+        return self._lanes.changes() | self._subscription.changes()
