@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import hashlib
 import hmac
+import socket
 import urllib.parse
 from collections.abc import Callable, Iterator
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import uvicorn
 
@@ -14,7 +15,6 @@ from connectors.plugins.webhook.handshake import Denied, rate
 from connectors.plugins.webhook.settings import WebhookConfig, secret_text
 
 _FOUND, _BAD, _MISSING = 200, 400, 404
-_START_SECONDS: Final = 5.0
 
 Granted = Callable[[int | None], None]
 
@@ -31,9 +31,9 @@ class Callback:
         self._key = key
         self._granted = granted
         self._asked = asked
-        host, port = listen
+        self._listen = listen
         self._server = _Quiet(
-            uvicorn.Config(self._app, host=host, port=port, lifespan="off", log_config=None, access_log=False)
+            uvicorn.Config(self._app, interface="asgi3", lifespan="off", log_config=None, access_log=False)
         )
         self._serving: asyncio.Task[None] | None = None
 
@@ -58,19 +58,15 @@ class Callback:
         Raises:
             OSError: the address is taken or not ours.
         """
-        self._serving = asyncio.create_task(self._server.serve())
-        async with asyncio.timeout(_START_SECONDS):
-            while not self._server.started:
-                if self._serving.done():
-                    raise OSError("the callback's address cannot be listened at")
-                await asyncio.sleep(0.01)
+        # Bound here: uvicorn ends the process where it cannot bind.
+        bound = socket.create_server(self._listen, family=socket.AF_INET6 if ":" in self._listen[0] else socket.AF_INET)
+        self._serving = asyncio.create_task(self._server.serve(sockets=[bound]))
 
     async def stop(self) -> None:
         """Listen no longer."""
         if self._serving is not None:
             self._server.should_exit = True
-            with contextlib.suppress(SystemExit):
-                await self._serving
+            await self._serving
 
     async def _app(self, scope: dict[str, Any], _receive: Any, send: Any) -> None:
         status, text = self._answered(scope) if scope["type"] == "http" else (_MISSING, "not found")

@@ -10,12 +10,12 @@ from pydantic import Field, PositiveFloat, PositiveInt, StringConstraints, field
 from connectors.plugins.webhook.signatures import SecretsUnusable, Signer
 from connectors.runtime.plugin import Config
 
-_NAME = r"^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$"
-_DELAYS = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0)
+_NAME = r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$"
+_DELAYS = (5.0, 30.0, 120.0, 300.0, 600.0, 900.0)
 _SHORTEST_KEY = 32
 _DAY_SECONDS = 24 * 3600.0
 
-DnsName = Annotated[str, StringConstraints(pattern=_NAME)]
+DnsName = Annotated[str, StringConstraints(pattern=_NAME, max_length=253)]
 
 
 class WebhookConfig(Config):

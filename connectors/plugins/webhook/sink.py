@@ -26,7 +26,7 @@ from lintas.errors import ConnectorDisabled, ConnectorFailed
 _PATIENCE_SECONDS: Final = 2.0  # a request that takes longer goes on beside the next deliveries
 _LONGEST_SECONDS: Final = 10.0  # then what has not been tried becomes pointers, so that a crash repeats little
 _TICK_SECONDS: Final = 0.25
-_WAKE_WITHIN_MS: Final = 5000
+_WAKE_WITHIN_MS, _WAKE_EVERY_MS = 5000, 60_000
 _SMALLEST, _LARGEST = 8, 500  # deliveries at a time
 _QUICK_SECONDS, _SLOW_SECONDS = 1.0, 5.0
 _SOON_SECONDS: Final = 1.0
@@ -80,6 +80,7 @@ class WebhookSink(Sink):
         self._reading = asyncio.Lock()
         self._failure: BaseException | None = None
         self._gone = False
+        self._woken_ms = 0
         self._batch = _SMALLEST
 
     async def start(self, progress: Progress, inbox: Inbox) -> None:
@@ -220,7 +221,11 @@ class WebhookSink(Sink):
         now_ms = self._now_ms()
         if outcome.delivered:
             self._lanes.delivered(pointer)
-            if self._gate.answered():
+            # What failed for the same cause need not wait for its own time; but no more than once a minute, or a
+            # receiver that fails now and then would never be spared.
+            recovered = self._gate.answered() or pointer.attempts > 0
+            if recovered and now_ms >= self._woken_ms + _WAKE_EVERY_MS:
+                self._woken_ms = now_ms
                 self._lanes.wake(now_ms, _WAKE_WITHIN_MS)
             return
         if outcome.gone:

@@ -51,7 +51,7 @@ class Subscription:
             self._callback = Callback.of(self._config, self._name, self._granted)
             try:
                 await self._callback.start()
-            except (OSError, TimeoutError) as error:
+            except OSError as error:
                 raise ConnectorFailed(
                     connector=self._name,
                     reason=f"nothing can listen at callback_listen ({self._config.callback_listen}): {error}",
