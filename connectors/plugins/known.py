@@ -3,6 +3,10 @@
 from typing import Final
 
 from connectors.plugins.files import source as files
+from connectors.plugins.webhook import plugin as webhook
 from connectors.runtime.plugin import Plugin
 
-PLUGINS: Final[tuple[Plugin, ...]] = (files.PLUGIN,)
+PLUGINS: Final[tuple[Plugin, ...]] = (
+    files.PLUGIN,
+    webhook.PLUGIN,
+)

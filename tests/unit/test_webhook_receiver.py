@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from webhook_world import Told, World, delivery, secret_file
 
+from connectors.plugins.webhook import sink as sink_module
 from connectors.plugins.webhook.answers import Answer, NoAnswer
 from connectors.plugins.webhook.network import PinnedNetwork
 from connectors.plugins.webhook.receiver import HttpReceiver
@@ -276,8 +277,9 @@ def local() -> Callable[[str], httpx.AsyncClient]:
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_a_receiver_may_give_its_permission_later(
-    tmp_path: Path, method: str, local: Callable[[str], httpx.AsyncClient]
+    tmp_path: Path, method: str, local: Callable[[str], httpx.AsyncClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sink_module, "_SOON_SECONDS", 0)  # the clock stands still: nothing comes by waiting
     port = free_port()
     world = waiting_for_callback(tmp_path, port)
     await world.start()
