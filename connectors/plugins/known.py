@@ -3,10 +3,12 @@
 from typing import Final
 
 from connectors.plugins.files import source as files
+from connectors.plugins.parquet import sink as parquet
 from connectors.plugins.webhook import plugin as webhook
 from connectors.runtime.plugin import Plugin
 
 PLUGINS: Final[tuple[Plugin, ...]] = (
     files.PLUGIN,
+    parquet.PLUGIN,
     webhook.PLUGIN,
 )

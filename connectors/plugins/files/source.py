@@ -17,6 +17,7 @@ from connectors.plugins.files.rejected import SUFFIX, Rejected
 from connectors.plugins.files.rows import Row, UnreadableFile
 from connectors.plugins.files.settings import Files, Format
 from connectors.plugins.files.stream import StreamSource
+from connectors.plugins.files.threads import Threads
 from connectors.runtime.context import Context
 from connectors.runtime.contract import Portion, Progress, Refusal, Source
 from connectors.runtime.plugin import Guarantee, Plugin
@@ -53,7 +54,7 @@ class FolderSource:
         self._known: dict[str, Reading] = {}
         self._mapper: Mapper
         self._now: _Open | None = None
-        self._working: asyncio.Future[Any] | None = None
+        self._threads = Threads()
 
     async def start(self, progress: Progress) -> None:
         """Check the mapping against the event type, and remember what was read."""
@@ -93,8 +94,7 @@ class FolderSource:
 
     async def stop(self) -> None:
         """Close the file once nothing reads in it."""
-        if self._working is not None:
-            await asyncio.wait({self._working})
+        await self._threads.finish()
         self._close()
 
     def _next(self) -> _Open | None:
@@ -186,14 +186,13 @@ class FolderSource:
         self._now = None
 
     async def _in_thread(self, work: Callable[[], _Done]) -> _Done:
-        """Do what waits for a disk; it is not cut off when the connector is stopped.
+        """Do what waits for a disk.
 
         Raises:
             ConnectorFailed: folder or file cannot be used.
         """
-        self._working = asyncio.ensure_future(asyncio.to_thread(work))
         try:
-            return await asyncio.shield(self._working)
+            return await self._threads.run(work)
         except OSError as error:
             raise ConnectorFailed(
                 connector=self._context.name,

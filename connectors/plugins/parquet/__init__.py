@@ -1,0 +1,1 @@
+"""An inbox as Parquet files, a folder for each event type and day."""

@@ -1,0 +1,286 @@
+"""What an inbox delivers lies in Parquet files once each, whatever dies and whenever, and reads as one data set."""
+
+import datetime as dt
+import json
+import random
+import uuid
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from aiokafka import TopicPartition
+from driven import EARTHQUAKE, EVENTS, context
+from lintas_client import Delivery
+from lintas_client.wire.codec import Codec
+
+from connectors.plugins.parquet import commit as commits
+from connectors.plugins.parquet.arrow_types import Columns
+from connectors.plugins.parquet.sink import PLUGIN, Parquet, ParquetSink
+from lintas.errors import ConnectorDisabled, ConnectorFailed
+
+SYSTEM = "bnpb.early-warning"
+INBOX = f"inbox.{SYSTEM}"
+QUAKES = Codec(json.loads((EVENTS / f"{EARTHQUAKE}.avsc").read_text()))
+
+
+def schema(*fields: tuple[str, Any]) -> Codec:
+    return Codec({"type": "record", "name": "R", "fields": [{"name": name, "type": kind} for name, kind in fields]})
+
+
+def delivery(
+    codec: Codec, data: Any, offset: int, *, partition: int = 0, time: str | None = None, **other: Any
+) -> Delivery:
+    attributes = {"id": f"q{partition}-{offset}", "source": "urn:lintas:bmkg.inatews", "type": EARTHQUAKE}
+    if time is not None:
+        attributes["time"] = time
+    at = dt.datetime(2026, 11, 26, 1, 2, 3, tzinfo=dt.UTC)
+    return Delivery(attributes | other, data, "an.agreement", "G2G", b"k", INBOX, partition, offset, at, None, codec)
+
+
+def quake(offset: int, *, partition: int = 0, day: int = 24) -> Delivery:
+    moment = dt.datetime(2026, 11, day, 1, 2, 3, tzinfo=dt.UTC)
+    data = {"event_id": f"q{partition}-{offset}", "origin_time": moment, "latitude": -7.1, "longitude": 106.2}
+    data |= {"depth_km": 10, "magnitude": Decimal("5.6"), "magnitude_tenths": 56, "region": "Banda Sea"}
+    return delivery(QUAKES, data, offset, partition=partition, time=f"2026-11-{day}T01:02:03Z")
+
+
+def sink(folder: Path, system: str = SYSTEM, **settings: Any) -> ParquetSink:
+    return ParquetSink(Parquet(folder=folder, **settings), context("parquet", system))
+
+
+class NoInbox:
+    async def read_again(self, place: TopicPartition, offset: int) -> Delivery | None:
+        raise NotImplementedError
+
+
+def read(folder: Path, event_type: str = EARTHQUAKE) -> list[dict[str, Any]]:
+    """As an analyst reads it."""
+    place = folder / f"event_type={event_type}"
+    common = pq.read_schema(place / "_common_metadata")
+    rows: list[dict[str, Any]] = ds.dataset(place, schema=common, partitioning="hive").to_table().to_pylist()
+    return sorted(rows, key=lambda row: (row["inbox_partition"], row["inbox_offset"]))
+
+
+def parts(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.glob("event_type=*/day=*/*"))
+
+
+async def keep(folder: Path, *deliveries: Delivery) -> None:
+    """One life of a sink."""
+    one = sink(folder)
+    await one.start({}, NoInbox())
+    await one.deliver(deliveries, {TopicPartition(INBOX, 0): len(deliveries)})
+    await one.stop()
+
+
+async def test_a_file_for_each_event_type_and_day_holds_payload_and_envelope(tmp_path: Path) -> None:
+    await keep(tmp_path, quake(0), quake(1, day=25), quake(2))
+    assert parts(tmp_path) == [
+        f"event_type={EARTHQUAKE}/day=2026-11-24/part-00000001-0000.parquet",
+        f"event_type={EARTHQUAKE}/day=2026-11-25/part-00000001-0001.parquet",
+    ]
+    first = read(tmp_path)[0]
+    assert (
+        first
+        == {
+            "ce_id": "q0-0",
+            "ce_source": "urn:lintas:bmkg.inatews",
+            "ce_subject": None,
+            "ce_time": dt.datetime(2026, 11, 24, 1, 2, 3, tzinfo=dt.UTC),
+            "agreement": "an.agreement",
+            "channel": "G2G",
+            "delivered_at": dt.datetime(2026, 11, 26, 1, 2, 3, tzinfo=dt.UTC),
+            "inbox_partition": 0,
+            "inbox_offset": 0,
+            "day": dt.date(2026, 11, 24),
+        }
+        | quake(0).data
+    )
+
+
+async def test_an_event_without_time_is_of_the_day_of_its_delivery(tmp_path: Path) -> None:
+    await keep(tmp_path, delivery(schema(("n", "int")), {"n": 1}, 0))
+    assert read(tmp_path)[0]["day"] == dt.date(2026, 11, 26)
+
+
+def test_every_type_of_the_example_catalogue_has_columns() -> None:
+    for path in EVENTS.glob("*.avsc"):
+        columns = Columns(Codec(json.loads(path.read_text())))
+        assert columns.schema.names[:2] == ["ce_id", "ce_source"]
+
+
+async def test_values_of_every_type_come_back_as_they_were(tmp_path: Path) -> None:
+    record = {
+        "type": "record",
+        "name": "P",
+        "fields": [{"name": "u", "type": {"type": "string", "logicalType": "uuid"}}],
+    }
+    codec = schema(
+        ("boolean", "boolean"), ("long", "long"), ("double", "double"), ("bytes", "bytes"),
+        ("fixed", {"type": "fixed", "name": "F", "size": 2}),
+        ("enum", {"type": "enum", "name": "E", "symbols": ["A"]}),
+        ("date", {"type": "int", "logicalType": "date"}), ("time", {"type": "int", "logicalType": "time-millis"}),
+        ("moment", {"type": "long", "logicalType": "timestamp-micros"}),
+        ("local", {"type": "long", "logicalType": "local-timestamp-millis"}),
+        ("money", {"type": "bytes", "logicalType": "decimal", "precision": 40, "scale": 2}),
+        ("parts", {"type": "array", "items": ["null", record]}),
+        ("names", {"type": "map", "values": "string"}), ("either", ["int", "string"]),
+        ("nothing", {"type": "record", "name": "N", "fields": []}),
+        ("tree", ["null", {"type": "record", "name": "T", "fields": [{"name": "left", "type": ["null", "T"]}]}]),
+        ("day", "string"), ("none", "null"),
+    )  # fmt: skip
+    one = uuid.uuid4()
+    data = {
+        "boolean": True, "long": 2**40, "double": 0.5, "bytes": b"\0", "fixed": b"ab", "enum": "A",
+        "date": dt.date(2026, 1, 2), "time": dt.time(1, 2, 3),
+        "moment": dt.datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=dt.UTC), "local": dt.datetime(2026, 1, 2),  # noqa: DTZ001  local
+        "money": Decimal("12345678901234567890123456789012345678.90"), "parts": [{"u": one}, None],
+        "names": {"id": "Gempa"}, "either": 5, "nothing": {}, "tree": {"left": {"left": None}}, "day": "Monday",
+        "none": None,
+    }  # fmt: skip
+    assert codec.check(data) == []
+    await keep(tmp_path, delivery(codec, data, 0))
+    (row,) = read(tmp_path)
+    assert {name: row["day_" if name == "day" else name] for name in data} == data | {
+        "parts": [{"u": str(one)}, None],
+        "names": [("id", "Gempa")],
+        "either": "5",
+        "nothing": "{}",
+        "tree": {"left": '{"left": null}'},
+    }
+
+
+async def test_files_of_evolved_schemas_read_as_one_data_set(tmp_path: Path) -> None:
+    decimal = {"type": "bytes", "logicalType": "decimal", "scale": 1}
+    first = schema(("n", "int"), ("m", {**decimal, "precision": 3}), ("age", "int"))
+    second = schema(("n", "long"), ("m", {**decimal, "precision": 5}), ("age", "string"), ("new", ["null", "string"]))
+    one = sink(tmp_path)
+    await one.start({}, NoInbox())
+    await one.deliver([delivery(first, {"n": 1, "m": Decimal("1.5"), "age": 30}, 0)], {TopicPartition(INBOX, 0): 1})
+    await one.stop()
+    one = sink(tmp_path)
+    await one.start({}, NoInbox())
+    data = {"n": 2**40, "m": Decimal("1000.5"), "age": "**", "new": "x"}
+    await one.deliver([delivery(second, data, 1)], {TopicPartition(INBOX, 0): 2})
+    await one.stop()
+    rows = [{name: row[name] for name in data} for row in read(tmp_path)]
+    assert rows == [{"n": 1, "m": Decimal("1.5"), "age": "30", "new": None}, data]
+
+
+async def test_files_are_written_when_they_are_large_or_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = sink(tmp_path, max_mib=1, max_seconds=60)
+    now = [0.0]
+    monkeypatch.setattr("connectors.plugins.parquet.sink.time.monotonic", lambda: now[0])
+    await one.start({}, NoInbox())
+    await one.deliver([quake(0)], {TopicPartition(INBOX, 0): 1})
+    now[0] = 59
+    await one.idle()
+    assert parts(tmp_path) == []
+    now[0] = 60
+    await one.idle()
+    assert len(read(tmp_path)) == 1
+    large = schema(("text", "string"))
+    await one.deliver([delivery(large, {"text": "x" * 2**20}, 1)], {TopicPartition(INBOX, 0): 2})
+    assert len(read(tmp_path)) == 2
+
+
+class Death(BaseException):
+    """The process dies here."""
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_deaths_at_any_step_leave_each_delivery_in_the_files_once(
+    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dies before or after any write, rename or move; what the runtime delivers again is what `start` asks for."""
+    rng, inbox = random.Random(seed), {0: 300, 1: 200}
+    steps = [0]
+
+    def dying(function: Any) -> Any:
+        def run(*arguments: Any, **named: Any) -> Any:
+            steps[0] -= 1
+            if steps[0] == 0:
+                raise Death
+            result = function(*arguments, **named)
+            steps[0] -= 1
+            if steps[0] == 0:
+                raise Death
+            return result
+
+        return run
+
+    monkeypatch.setattr(commits, "_to_disk", dying(commits._to_disk))
+    monkeypatch.setattr(Path, "replace", dying(Path.replace))
+    monkeypatch.setattr(pq, "write_table", dying(pq.write_table))
+    deaths = 0
+    for _ in range(400):
+        steps[0] = rng.randint(1, 30)
+        try:
+            if await live(sink(tmp_path, max_seconds=1), inbox, rng):
+                break
+        except Death:
+            deaths += 1
+    steps[0] = 0
+    await live(sink(tmp_path), inbox, rng)
+    assert deaths > 3
+    places = [(row["inbox_partition"], row["inbox_offset"]) for row in read(tmp_path)]
+    assert places == [(partition, offset) for partition, end in inbox.items() for offset in range(end)]
+    assert [*(tmp_path / "_lintas" / "pending").iterdir()] == []
+
+
+async def live(one: ParquetSink, inbox: Mapping[int, int], rng: random.Random) -> bool:
+    """Deliver an inbox from where the sink is, to its end; a dying sink is not stopped."""
+    kept = await one.start({}, NoInbox())
+    for partition, end in inbox.items():
+        at = kept.get(TopicPartition(INBOX, partition), 0)
+        while at < end:
+            size = min(end - at, rng.randint(1, 40))
+            batch = [quake(at + step, partition=partition, day=20 + (at + step) % 3) for step in range(size)]
+            at += size
+            await one.deliver(batch, {TopicPartition(INBOX, partition): at})
+            if rng.random() < 0.3:
+                await one._write()
+    await one.stop()
+    return True
+
+
+async def test_a_folder_of_another_inbox_or_without_its_positions_is_not_touched(tmp_path: Path) -> None:
+    await keep(tmp_path, quake(0))
+    with pytest.raises(ConnectorDisabled, match="holds the inbox"):
+        await sink(tmp_path, "jabar.disaster-office").start({}, NoInbox())
+    (tmp_path / "_lintas" / "commit.json").unlink()
+    with pytest.raises(ConnectorDisabled, match="is gone"):
+        await sink(tmp_path).start({}, NoInbox())
+    assert len(read(tmp_path)) == 1
+
+
+async def test_a_disk_that_fails_is_told_and_everything_comes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device", "part.parquet")
+
+    one = sink(tmp_path)
+    await one.start({}, NoInbox())
+    await one.deliver([quake(0)], {TopicPartition(INBOX, 0): 1})
+    with monkeypatch.context() as patched:
+        patched.setattr(pq, "write_table", full)
+        with pytest.raises(ConnectorFailed, match="No space left"):
+            await one._write()
+    await one.stop()
+    again = sink(tmp_path)
+    assert await again.start({}, NoInbox()) == {}
+    await again.deliver([quake(0)], {TopicPartition(INBOX, 0): 1})
+    await again.stop()
+    assert len(read(tmp_path)) == 1
+
+
+def test_the_example_is_right() -> None:
+    assert isinstance(
+        PLUGIN.build(PLUGIN.config.model_validate(yaml.safe_load(PLUGIN.example)), context()), ParquetSink
+    )
