@@ -1,0 +1,77 @@
+"""A message that came from outside: read into events, or refused with every reason."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from lintas_client import MalformedEvent, Problem
+from lintas_client.preparation import prepare
+
+from connectors.runtime.context import Context
+from connectors.runtime.contract import Outgoing
+
+
+class MalformedMessage(ValueError):
+    """The message cannot be read: {report}."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(f"The message cannot be read: {'; '.join(map(str, self.problems))}.")
+
+
+Read = Callable[[bytes, str], Sequence[Outgoing]]
+"""Makes the events of one message; the text is its origin. Raises MalformedMessage with every problem."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Intake:
+    """What a source of messages needs to know of a kind of message.
+
+    Attributes:
+        read: makes the events.
+        context: of the connector.
+        media_types: what HTTP may announce it as, the first is the proper one.
+        suffixes: of its files.
+    """
+
+    read: Read
+    context: Context
+    media_types: tuple[str, ...]
+    suffixes: tuple[str, ...]
+
+    async def events(self, message: bytes, origin: str) -> Sequence[Outgoing]:
+        """The events of a message: all of them as the bus takes them, or none.
+
+        Raises:
+            MalformedMessage: with every problem of the message, or of its events.
+            UnknownEventType, BusUnreachable: the registry does not know what it should become, or does not answer.
+        """
+        events = self.read(message, origin)
+        problems: list[Problem] = []
+        for at, event in enumerate(events):
+            problems += await self._problems(event, f"event[{at}]" if len(events) > 1 else "event")
+        if problems:
+            raise MalformedMessage(problems)
+        return events
+
+    async def _problems(self, event: Outgoing, path: str) -> list[Problem]:
+        event_type = await self.context.registry.event_type(event.event_type)
+        try:
+            prepare(
+                event_type,
+                self.context.system,
+                event.data,
+                id=event.id,
+                subject=event.subject,
+                time=event.time,
+                key=event.key,
+                extensions=event.extensions,
+            )
+        except MalformedEvent as error:
+            return [Problem(f"{path}.{one.path}".rstrip("."), one.rule, one.message) for one in error.problems]
+        return []
+
+
+def as_json(problems: Iterable[Problem]) -> list[dict[str, Any]]:
+    """Problems as programs read them."""
+    return [dataclasses.asdict(problem) for problem in problems]
