@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Final
 
-from connectors.generator import business, hazards, health, population, services, trade
+from connectors.generator import alerts, business, hazards, health, population, services, trade
 from connectors.generator.event import Disorder, Fault, GeneratedEvent, attributes_of
 from connectors.generator.world import Source, World, moment
 
@@ -20,6 +20,7 @@ SOURCES: Final = (
     *trade.SOURCES,
     *services.SOURCES,
     *hazards.SOURCES,
+    *alerts.SOURCES,
 )
 DERIVED: Final = ("id.go.bps.vital-statistics.computed.v1",)
 

@@ -136,12 +136,8 @@ ALERT: Final = (
     Element("identifier", "identifier", Kind.NAME, required=True),
     Element("sender", "sender", Kind.NAME, required=True),
     Element("sent", "sent", Kind.MOMENT, required=True),
-    Element(
-        "status", "status", Kind.WORD, required=True, words=("Actual", "Exercise", "System", "Test", "Draft")
-    ),
-    Element(
-        "msgType", "message_type", Kind.WORD, required=True, words=("Alert", "Update", "Cancel", "Ack", "Error")
-    ),
+    Element("status", "status", Kind.WORD, required=True, words=("Actual", "Exercise", "System", "Test", "Draft")),
+    Element("msgType", "message_type", Kind.WORD, required=True, words=("Alert", "Update", "Cancel", "Ack", "Error")),
     Element("source", "source"),
     Element("scope", "scope", Kind.WORD, required=True, words=("Public", "Restricted", "Private")),
     Element("restriction", "restriction"),

@@ -74,7 +74,9 @@ class _Reading:
             if child.namespace == SIGNATURE and parts is ALERT:
                 continue
             if child.namespace != self._namespace or child.name not in place:
-                self._report(f"{path}.{child.name}", "unknown-element", f"is no element of {_last(path)} in this version")
+                self._report(
+                    f"{path}.{child.name}", "unknown-element", f"is no element of {_last(path)} in this version"
+                )
                 continue
             if place[child.name] < last:
                 self._report(f"{path}.{child.name}", "order", f"must stand before {parts[last].name}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
-from xml.etree.ElementTree import Element as XmlElement  # noqa: S405  only written here, nothing is parsed
+from xml.etree.ElementTree import Element as XmlElement
 from xml.etree.ElementTree import SubElement, indent, tostring
 
 from connectors.plugins.cap import values
