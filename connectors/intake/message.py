@@ -1,11 +1,13 @@
 """A message that came from outside: read into events, or refused with every reason."""
 
+import asyncio
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from lintas_client import MalformedEvent, Problem
 from lintas_client.preparation import prepare
+from lintas_client.publisher import MAX_EVENT_BYTES
 
 from connectors.runtime.context import Context
 from connectors.runtime.contract import Outgoing
@@ -46,7 +48,7 @@ class Intake:
             MalformedMessage: with every problem of the message, or of its events.
             UnknownEventType, BusUnreachable: the registry does not know what it should become, or does not answer.
         """
-        events = self.read(message, origin)
+        events = await asyncio.to_thread(self.read, message, origin)
         problems: list[Problem] = []
         for at, event in enumerate(events):
             problems += await self._problems(event, f"event[{at}]" if len(events) > 1 else "event")
@@ -57,7 +59,7 @@ class Intake:
     async def _problems(self, event: Outgoing, path: str) -> list[Problem]:
         event_type = await self.context.registry.event_type(event.event_type)
         try:
-            prepare(
+            prepared = prepare(
                 event_type,
                 self.context.system,
                 event.data,
@@ -69,6 +71,8 @@ class Intake:
             )
         except MalformedEvent as error:
             return [Problem(f"{path}.{one.path}".rstrip("."), one.rule, one.message) for one in error.problems]
+        if len(prepared.value) > MAX_EVENT_BYTES:
+            return [Problem(path, "size", f"is larger than {MAX_EVENT_BYTES} bytes")]
         return []
 
 

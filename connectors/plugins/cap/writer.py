@@ -32,7 +32,8 @@ def write(alert: Mapping[str, Any]) -> bytes:
     root = XmlElement("alert", xmlns=namespace)
     _fill(root, alert, ALERT)
     indent(root)
-    return tostring(root, encoding="UTF-8", xml_declaration=True)
+    xml: bytes = tostring(root, encoding="UTF-8", xml_declaration=True)
+    return xml
 
 
 def _fill(parent: XmlElement, group: Mapping[str, Any], parts: tuple[Element, ...]) -> None:

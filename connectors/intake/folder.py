@@ -1,0 +1,180 @@
+"""A watched folder of whole messages: each file becomes its events once, then moves to ``done`` or ``refused``."""
+
+import asyncio
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from lintas_client import Problem
+from pydantic import Field
+
+from connectors.intake.message import Intake, MalformedMessage, as_json
+from connectors.runtime.contract import Outgoing, Portion, Progress, Refusal, Source
+from connectors.runtime.plugin import Config
+from lintas.errors import ConnectorFailed
+
+_MOST_FILES: Final = 200  # in one transaction
+_MOST_BYTES: Final = 4 * 1024 * 1024
+_IDLE_SECONDS: Final = 1.0
+_DONE, _REFUSED = "done", "refused"
+
+
+class FolderSettings(Config):
+    """Where files come from."""
+
+    folder: Path = Field(description="the watched folder; `done` and `refused` are made in it")
+    settle_seconds: float = Field(
+        2,
+        ge=0,
+        le=3600,
+        description="a file is taken once it has not changed for so long; renaming into place is safer",
+    )
+
+
+def folder_problems(settings: FolderSettings) -> list[tuple[str, str]]:
+    """What is wrong with the folder on this machine."""
+    return [] if settings.folder.is_dir() else [("folder", f"{settings.folder} is no folder on this machine")]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _File:
+    """A file that has been read; its hash tells it from a later one of the same name."""
+
+    path: Path
+    sha256: str
+
+
+class FolderSource(Source):
+    """Takes files in the order of their names. What a file holds is published whole or not at all.
+
+    Its progress is the hash of each file whose events are on the bus and that may not have moved yet: after a crash
+    between transaction and move the file moves, and nothing is published again.
+    """
+
+    def __init__(self, settings: FolderSettings, intake: Intake) -> None:
+        """``intake`` reads a file."""
+        self._folder = settings.folder
+        self._settle_seconds = settings.settle_seconds
+        self._intake = intake
+        self._written: dict[str, str] = {}  # files that the progress names
+        self._taken: list[_File] = []  # those of the portion under way
+        self._file_of: dict[str, _File] = {}  # by event id
+
+    async def start(self, progress: Progress) -> None:
+        """Move what is on the bus already."""
+        self._written = {name: entry["sha256"] for name, entry in progress.items() if entry is not None}
+        try:
+            for name in (_DONE, _REFUSED):
+                (self._folder / name).mkdir(exist_ok=True)
+            for name, digest in self._written.items():
+                if (path := self._folder / name).is_file() and _sha256(path.read_bytes()) == digest:
+                    _move(_File(path, digest), _DONE)
+        except OSError as error:
+            raise self._failed(error) from None
+
+    async def poll(self) -> Portion | None:
+        """The events of the next files."""
+        try:
+            waiting = await asyncio.to_thread(self._waiting)
+            events = await self._take(waiting[:_MOST_FILES])
+        except OSError as error:
+            raise self._failed(error) from None
+        forget = dict.fromkeys(self._written)
+        self._written = {file.path.name: file.sha256 for file in self._taken}
+        if forget or self._taken:
+            written = {name: {"sha256": digest} for name, digest in self._written.items()}
+            return Portion(events, {**forget, **written})
+        if not waiting:
+            await asyncio.sleep(_IDLE_SECONDS)
+        return None
+
+    async def _take(self, paths: Sequence[Path]) -> list[Outgoing]:
+        """The events of files, as many as go into one transaction; the same event of a second file counts once."""
+        self._taken, self._file_of = [], {}
+        events: list[Outgoing] = []
+        size = 0
+        for path in paths:
+            message = await asyncio.to_thread(path.read_bytes)
+            size += len(message)
+            if self._taken and size > _MOST_BYTES:
+                break
+            file = _File(path, _sha256(message))
+            made = await self._events(file, message)
+            if made:
+                self._taken.append(file)
+            events += [event for event in made if event.id not in self._file_of]
+            self._file_of |= {event.id: file for event in made}
+        return events
+
+    async def refused(self, refusals: Sequence[Refusal]) -> bool:
+        """Set the files aside whose events the bus would not take."""
+        for refusal in refusals:
+            problems = [Problem("event", "refused", reason) for reason in refusal.reasons]
+            self._refuse(self._file_of[refusal.event.id], problems)
+        return True
+
+    async def written(self, portion: Portion) -> None:  # noqa: ARG002  the portion under way is the one it handed out
+        """Move the files of the portion."""
+        for file in self._taken:
+            _move(file, _DONE)
+
+    async def stop(self) -> None:
+        """Nothing is open."""
+
+    def _waiting(self) -> list[Path]:
+        before = time.time() - self._settle_seconds
+        found = [
+            path
+            for path in self._folder.iterdir()
+            if path.suffix.lower() in self._intake.suffixes and not path.name.startswith(".") and path.is_file()
+        ]
+        return sorted(path for path in found if path.stat().st_mtime <= before)
+
+    async def _events(self, file: _File, message: bytes) -> Sequence[Outgoing]:
+        try:
+            made = await self._intake.events(message, file.path.name)
+        except MalformedMessage as error:
+            self._refuse(file, error.problems)
+            return []
+        if not made:
+            self._refuse(file, [Problem("", "empty", "holds nothing that becomes an event")])
+        return made
+
+    def _refuse(self, file: _File, problems: Sequence[Problem]) -> None:
+        report = {"file": file.path.name, "sha256": file.sha256, "problems": as_json(problems)}
+        place = self._folder / _REFUSED / f"{file.path.name}.problems.json"
+        place.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+        _move(file, _REFUSED)
+        self._intake.context.log.warning("a file was refused: %d problem(s), listed in %s", len(problems), place)
+
+    def _failed(self, error: OSError) -> ConnectorFailed:
+        return ConnectorFailed(
+            connector=self._intake.context.name,
+            reason=f"it cannot work in {self._folder}: {error.strerror or type(error).__name__}",
+            remedy="the folder must exist, and whoever runs the connector must be able to write in it.",
+        )
+
+
+def _move(file: _File, to: str) -> None:
+    """Into a folder beside it, under its own name if that is free.
+
+    A file that is gone has been moved before. One that was replaced since it was read comes back and is read anew.
+    """
+    target = file.path.parent / to / file.path.name
+    if target.exists():
+        target = target.with_name(f"{file.path.stem}.{file.sha256[:12]}{file.path.suffix}")
+    try:
+        file.path.replace(target)
+    except FileNotFoundError:
+        return
+    if _sha256(target.read_bytes()) != file.sha256:
+        again = file.path if not file.path.exists() else file.path.with_name(f"again.{file.path.name}")
+        target.replace(again)
+
+
+def _sha256(message: bytes) -> str:
+    return hashlib.sha256(message).hexdigest()

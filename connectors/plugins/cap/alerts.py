@@ -1,0 +1,76 @@
+"""What all connectors of alerts share: their settings, and the event that a message becomes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from lintas_client import Problem
+from pydantic import Field
+
+from connectors.intake.message import Intake, MalformedMessage
+from connectors.plugins.cap.parser import parse
+from connectors.plugins.cap.store import MessageStore, without_bulk
+from connectors.runtime.context import Context
+from connectors.runtime.contract import Outgoing
+from connectors.runtime.plugin import Config
+
+MEDIA_TYPES: Final = ("application/cap+xml", "application/xml", "text/xml")
+SUFFIXES: Final = (".cap", ".xml")
+
+
+class AlertSettings(Config):
+    """What an alert becomes."""
+
+    event_type: str = Field(description="the event type of alerts, such as id.go.bmkg.alert.issued.v1")
+    store_above_bytes: int = Field(
+        128 * 1024,
+        ge=1024,
+        description="messages above this size are kept in the store; their events go without polygons and contents",
+    )
+    store_folder: Path | None = Field(None, description="where such messages are kept, as <sha256>.xml")
+    store_url: str | None = Field(
+        None, pattern=r"^https?://[^\s?#]+$", description="where consumers fetch what is in the store"
+    )
+
+
+def store_problems(settings: AlertSettings) -> list[tuple[str, str]]:
+    """What is wrong with the settings of the store."""
+    if (settings.store_folder is None) != (settings.store_url is None):
+        missing = "store_folder" if settings.store_folder is None else "store_url"
+        return [(missing, "store_folder and store_url are set both or neither")]
+    return []
+
+
+def alerts(settings: AlertSettings, context: Context) -> Intake:
+    """How messages are read."""
+
+    def read(message: bytes, origin: str) -> Sequence[Outgoing]:
+        return [_event(message, origin, settings)]
+
+    return Intake(read, context, MEDIA_TYPES, SUFFIXES)
+
+
+def _event(message: bytes, origin: str, settings: AlertSettings) -> Outgoing:
+    alert = parse(message)
+    if len(message) > settings.store_above_bytes:
+        alert = _stored(alert, message, settings)
+    return Outgoing(
+        event_type=settings.event_type,
+        data=alert,
+        id=event_id(alert),
+        time=alert["sent"]["at"],
+        key=alert["sender"],  # an update must not overtake what it updates
+        origin=origin,
+    )
+
+
+def event_id(alert: dict[str, Any]) -> str:
+    """The extended message identifier (CAP 1.2, section 3.2.1, references): sender,identifier,sent."""
+    return f"{alert['sender']},{alert['identifier']},{alert['sent']['as_written'].strip()}"
+
+
+def _stored(alert: dict[str, Any], message: bytes, settings: AlertSettings) -> dict[str, Any]:
+    if settings.store_folder is None or settings.store_url is None:
+        reason = f"is larger than {settings.store_above_bytes} bytes, and this connector has no store (store_folder)"
+        raise MalformedMessage([Problem("", "size", reason)])
+    return without_bulk(alert, MessageStore(settings.store_folder, settings.store_url).keep(message))
