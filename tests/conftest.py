@@ -38,6 +38,15 @@ def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 
 @pytest.fixture(scope="session")
+def public_data() -> Path:
+    """Real data, written for nobody's tests."""
+    folder = Path(os.environ.get("LINTAS_DATA") or Path(__file__).parents[2] / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no public data in {folder} (LINTAS_DATA names the folder)")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def small_catalogue() -> Callable[[str], Catalogue]:
     """Builds a catalogue of two agencies, two event types and two agreements; ``tag`` is part of every name."""
     return _small_catalogue

@@ -1,8 +1,6 @@
 """The deployment that acceptance tests share: started once, the example catalogue in force, one worker."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from deployment import Deployment
@@ -24,15 +22,6 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         yield made
     finally:
         local.stop()
-
-
-@pytest.fixture(scope="session")
-def public_data() -> Path:
-    """Real data, written for nobody's tests."""
-    folder = Path(os.environ.get("LINTAS_DATA") or Path(__file__).parents[3] / "shared" / "data")
-    if not folder.is_dir():
-        pytest.skip(f"no public data in {folder} (LINTAS_DATA names the folder)")
-    return folder
 
 
 @pytest.fixture(scope="session")

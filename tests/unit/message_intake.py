@@ -1,5 +1,6 @@
-"""What tests of sources of messages need: a connector's context without a bus, and its source driven as a runtime does."""
+"""What tests of sources of messages need: a context without a bus, and the source driven as a runtime does."""
 
+import functools
 import json
 import logging
 from pathlib import Path
@@ -10,8 +11,8 @@ from lintas_client.registry import EventType
 
 from connectors.runtime.context import Context
 from connectors.runtime.contract import Portion, Source
+from schemas.load import Catalogue, load
 from schemas.registered_form import registered_form
-from schemas.load import load
 
 CATALOGUE = Path(__file__).parents[2] / "schemas" / "catalogue"
 
@@ -19,20 +20,31 @@ CATALOGUE = Path(__file__).parents[2] / "schemas" / "catalogue"
 class KnownTypes:
     """A registry that knows the example deployment's event types."""
 
-    def __init__(self) -> None:
-        found, problems = load(CATALOGUE)
-        assert problems == []
-        self._catalogue = found
-
     async def event_type(self, name: str) -> EventType:
-        contract = self._catalogue.event_types[name]
-        return EventType.of_schema(7, registered_form(contract, f"events.{name}", self._catalogue.schemas[name]))
+        return _event_type(name)
 
 
-def context(system: str, registry: Any = None) -> Context:
+@functools.cache
+def _catalogue() -> Catalogue:
+    found, problems = load(CATALOGUE)
+    assert problems == []
+    return found
+
+
+@functools.cache
+def _event_type(name: str) -> EventType:
+    catalogue = _catalogue()
+    topic = f"events.{name}"
+    return EventType.of_schema(7, registered_form(catalogue.event_types[name], topic, catalogue.schemas[name]))
+
+
+def context(system: str) -> Context:
     """A connector's context as the runtime would make it."""
-    connection = Connection(bootstrap_servers="127.0.0.1:1", registry_url="http://127.0.0.1:1", system=system)
-    return Context("test", connection, registry or KnownTypes(), logging.getLogger("connector.test"))
+    registry: Any = KnownTypes()
+    connection = Connection(
+        bootstrap_servers="127.0.0.1:1", registry_url="http://127.0.0.1:1", system=system, password="not needed here"
+    )
+    return Context("test", connection, registry, logging.getLogger("connector.test"))
 
 
 async def next_portion(source: Source) -> Portion:

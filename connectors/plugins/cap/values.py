@@ -1,6 +1,7 @@
 """CAP's texts as values and back. What the value alone would not give back stands beside it as it was written."""
 
 import datetime as dt
+import decimal
 import math
 import re
 from collections.abc import Mapping
@@ -57,7 +58,7 @@ def measure(text: str) -> dict[str, Any]:
     value = _number(text.strip(_BLANKS))
     if value is None:
         raise Unreadable("number", "must be a decimal number")
-    return {"value": value, "as_written": _unless_same(repr(value), text)}
+    return {"value": value, "as_written": _unless_same(_written(value), text)}
 
 
 def polygon(text: str) -> dict[str, Any]:
@@ -102,7 +103,7 @@ def written_moment(value: Mapping[str, Any]) -> str:
 
 def written_measure(value: Mapping[str, Any]) -> str:
     """A number as text."""
-    return _as_written(value) or repr(value["value"])
+    return _as_written(value) or _written(value["value"])
 
 
 def written_polygon(value: Mapping[str, Any]) -> str:
@@ -133,6 +134,12 @@ def _number(text: str) -> float | None:
     return float(text) if _NUMBER.fullmatch(text) else None
 
 
+def _written(number: float) -> str:
+    """The shortest text that gives a number back, without an exponent, which CAP does not know."""
+    text = repr(number)
+    return format(decimal.Decimal(text), "f") if "e" in text else text
+
+
 def _point(pair: str) -> dict[str, float] | None:
     latitude, comma, longitude = pair.partition(",")
     north, east = _number(latitude), _number(longitude)
@@ -142,7 +149,7 @@ def _point(pair: str) -> dict[str, float] | None:
 
 
 def _pair(point: Mapping[str, float]) -> str:
-    return f"{point['latitude']!r},{point['longitude']!r}"
+    return f"{_written(point['latitude'])},{_written(point['longitude'])}"
 
 
 def _corners(value: Mapping[str, Any]) -> str:
@@ -150,7 +157,7 @@ def _corners(value: Mapping[str, Any]) -> str:
 
 
 def _circle(value: Mapping[str, Any]) -> str:
-    return f"{_pair(value['centre'])} {value['radius_km']!r}"
+    return f"{_pair(value['centre'])} {_written(value['radius_km'])}"
 
 
 def _references(value: Mapping[str, Any]) -> str:
