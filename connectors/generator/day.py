@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Final
 
-from connectors.generator import alerts, business, hazards, health, population, services, trade
+from connectors.generator import alerts, business, hazards, health, population, records_of_care, services, trade
 from connectors.generator.event import Disorder, Fault, GeneratedEvent, attributes_of
 from connectors.generator.world import Source, World, moment
 
@@ -21,6 +21,7 @@ SOURCES: Final = (
     *services.SOURCES,
     *hazards.SOURCES,
     *alerts.SOURCES,
+    *records_of_care.SOURCES,
 )
 DERIVED: Final = ("id.go.bps.vital-statistics.computed.v1",)
 

@@ -35,11 +35,6 @@ class FolderSettings(Config):
     )
 
 
-def folder_problems(settings: FolderSettings) -> list[tuple[str, str]]:
-    """What is wrong with the folder on this machine."""
-    return [] if settings.folder.is_dir() else [("folder", f"{settings.folder} is no folder on this machine")]
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class _File:
     """A file that has been read; its hash tells it from a later one of the same name."""
@@ -66,6 +61,7 @@ class FolderSource(Source):
 
     async def start(self, progress: Progress) -> None:
         """Move what is on the bus already."""
+        await self._intake.ready()
         self._written = {name: entry["sha256"] for name, entry in progress.items() if entry is not None}
         try:
             for name in (_DONE, _REFUSED):
@@ -104,8 +100,9 @@ class FolderSource(Source):
                 break
             file = _File(path, _sha256(message))
             made = await self._events(file, message)
-            if made:
-                self._taken.append(file)
+            if made is None:
+                continue
+            self._taken.append(file)
             events += [event for event in made if event.id not in self._file_of]
             self._file_of |= {event.id: file for event in made}
         return events
@@ -134,15 +131,13 @@ class FolderSource(Source):
         ]
         return sorted(path for path in found if path.stat().st_mtime <= before)
 
-    async def _events(self, file: _File, message: bytes) -> Sequence[Outgoing]:
+    async def _events(self, file: _File, message: bytes) -> Sequence[Outgoing] | None:
+        """Its events, maybe none; None if it has been refused."""
         try:
-            made = await self._intake.events(message, file.path.name)
+            return await self._intake.events(message, file.path.name)
         except MalformedMessage as error:
             self._refuse(file, error.problems)
-            return []
-        if not made:
-            self._refuse(file, [Problem("", "empty", "holds nothing that becomes an event")])
-        return made
+            return None
 
     def _refuse(self, file: _File, problems: Sequence[Problem]) -> None:
         report = {"file": file.path.name, "sha256": file.sha256, "problems": as_json(problems)}

@@ -1,12 +1,11 @@
 """A message that came from outside: read into events, or refused with every reason."""
 
-import asyncio
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from lintas_client import MalformedEvent, Problem
-from lintas_client.preparation import prepare
+from lintas_client.preparation import Prepared, prepare
 from lintas_client.publisher import MAX_EVENT_BYTES
 
 from connectors.runtime.context import Context
@@ -21,8 +20,12 @@ class MalformedMessage(ValueError):
         super().__init__(f"The message cannot be read: {'; '.join(map(str, self.problems))}.")
 
 
-Read = Callable[[bytes, str], Sequence[Outgoing]]
+Read = Callable[[bytes, str], Awaitable[Sequence[Outgoing]]]
 """Makes the events of one message; the text is its origin. Raises MalformedMessage with every problem."""
+
+
+async def _nothing() -> None:
+    """Nothing is needed."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,12 +37,14 @@ class Intake:
         context: of the connector.
         media_types: what HTTP may announce it as, the first is the proper one.
         suffixes: of its files.
+        ready: called before the first message; raises ConnectorFailed if messages cannot be read at all.
     """
 
     read: Read
     context: Context
     media_types: tuple[str, ...]
     suffixes: tuple[str, ...]
+    ready: Callable[[], Awaitable[None]] = _nothing
 
     async def events(self, message: bytes, origin: str) -> Sequence[Outgoing]:
         """The events of a message: all of them as the bus takes them, or none.
@@ -48,7 +53,7 @@ class Intake:
             MalformedMessage: with every problem of the message, or of its events.
             UnknownEventType, BusUnreachable: the registry does not know what it should become, or does not answer.
         """
-        events = await asyncio.to_thread(self.read, message, origin)
+        events = await self.read(message, origin)
         problems: list[Problem] = []
         for at, event in enumerate(events):
             problems += await self._problems(event, f"event[{at}]" if len(events) > 1 else "event")
@@ -71,9 +76,14 @@ class Intake:
             )
         except MalformedEvent as error:
             return [Problem(f"{path}.{one.path}".rstrip("."), one.rule, one.message) for one in error.problems]
-        if len(prepared.value) > MAX_EVENT_BYTES:
+        if _size(prepared) > MAX_EVENT_BYTES:
             return [Problem(path, "size", f"is larger than {MAX_EVENT_BYTES} bytes")]
         return []
+
+
+def _size(event: Prepared) -> int:
+    """In bytes, as the runtime counts."""
+    return len(event.key) + len(event.value) + sum(len(name) + len(value) for name, value in event.headers)
 
 
 def as_json(problems: Iterable[Problem]) -> list[dict[str, Any]]:

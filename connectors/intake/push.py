@@ -45,17 +45,13 @@ class PushSettings(Config):
 
 
 def push_problems(settings: PushSettings) -> list[tuple[str, str]]:
-    """What is wrong with the settings together, and on this machine."""
+    """What is wrong with the settings together."""
     problems = []
     if (settings.certificate_file is None) != (settings.key_file is None):
         missing = "certificate_file" if settings.certificate_file is None else "key_file"
         problems.append((missing, "certificate_file and key_file are set both or neither"))
     elif settings.certificate_file is None and settings.host not in _LOOPBACK:
         problems.append(("certificate_file", "TLS is needed to listen anywhere but on this machine (host 127.0.0.1)"))
-    for name in ("token_file", "certificate_file", "key_file"):
-        path = getattr(settings, name)
-        if path is not None and not path.is_file():
-            problems.append((name, f"{path} is no file on this machine"))
     return problems
 
 
@@ -84,6 +80,7 @@ class PushSource(Source):
 
     async def start(self, progress: Progress) -> None:  # noqa: ARG002  it has none
         """Listen."""
+        await self._intake.ready()
         settings = self._settings
         try:
             self._tokens = [line.strip() for line in settings.token_file.read_bytes().splitlines() if line.strip()]
@@ -176,7 +173,7 @@ class PushSource(Source):
             self._intake.context.log.error("a message cannot be checked: %s", error)  # noqa: TRY400  it says what is wrong
             return _later("The bus's schema registry does not know or does not answer what is needed.")
         if not events:
-            return _refusal([Problem("", "empty", "holds nothing that becomes an event")])
+            return JSONResponse({"published": []})
         waiting = _Waiting(events, asyncio.get_running_loop().create_future())
         try:
             async with asyncio.timeout(self._settings.answer_within_seconds):

@@ -190,9 +190,9 @@ async def test_a_folder_that_is_gone_is_said_with_its_remedy(folder: Path) -> No
         await source(folder / "gone").start({})
 
 
-def test_settings_are_checked_on_the_machine(folder: Path) -> None:
-    settings = Settings(folder=folder / "absent", event_type=TYPE, store_folder=folder)
-    assert [field for field, _ in PLUGIN.check(settings)] == ["folder", "store_url"]
+def test_a_store_without_an_address_is_no_store(folder: Path) -> None:
+    settings = Settings(folder=folder, event_type=TYPE, store_folder=folder)
+    assert [field for field, _ in PLUGIN.check(settings)] == ["store_url"]
 
 
 def test_nothing_of_an_event_shows() -> None:

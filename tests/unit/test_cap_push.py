@@ -157,4 +157,4 @@ async def test_a_port_in_use_and_useless_tokens_are_said_with_a_remedy(start: St
 
 def test_listening_beyond_the_machine_needs_tls(tmp_path: Path) -> None:
     settings = Settings(host="0.0.0.0", port=8470, token_file=tmp_path / "absent", event_type=TYPE)
-    assert [field for field, _ in PLUGIN.check(settings)] == ["certificate_file", "token_file"]
+    assert [field for field, _ in PLUGIN.check(settings)] == ["certificate_file"]

@@ -1,5 +1,6 @@
 """What all connectors of alerts share: their settings, and the event that a message becomes."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -44,8 +45,8 @@ def store_problems(settings: AlertSettings) -> list[tuple[str, str]]:
 def alerts(settings: AlertSettings, context: Context) -> Intake:
     """How messages are read."""
 
-    def read(message: bytes, origin: str) -> Sequence[Outgoing]:
-        return [_event(message, origin, settings)]
+    async def read(message: bytes, origin: str) -> Sequence[Outgoing]:
+        return [await asyncio.to_thread(_event, message, origin, settings)]
 
     return Intake(read, context, MEDIA_TYPES, SUFFIXES)
 
