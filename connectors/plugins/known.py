@@ -2,12 +2,22 @@
 
 from typing import Final
 
+from connectors.plugins.cap import feed_source as cap_feed
+from connectors.plugins.cap import files as cap_files
+from connectors.plugins.cap import push as cap_push
+from connectors.plugins.fhir import files as fhir_files
+from connectors.plugins.fhir import push as fhir_push
 from connectors.plugins.files import source as files
 from connectors.plugins.parquet import sink as parquet
 from connectors.plugins.webhook import plugin as webhook
 from connectors.runtime.plugin import Plugin
 
 PLUGINS: Final[tuple[Plugin, ...]] = (
+    cap_feed.PLUGIN,
+    cap_files.PLUGIN,
+    cap_push.PLUGIN,
+    fhir_files.PLUGIN,
+    fhir_push.PLUGIN,
     files.PLUGIN,
     parquet.PLUGIN,
     webhook.PLUGIN,
