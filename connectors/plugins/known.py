@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from connectors.plugins.bmkg_earthquakes import source as bmkg_earthquakes
 from connectors.plugins.cap import feed_source as cap_feed
 from connectors.plugins.cap import files as cap_files
 from connectors.plugins.cap import push as cap_push
@@ -13,6 +14,7 @@ from connectors.plugins.webhook import plugin as webhook
 from connectors.runtime.plugin import Plugin
 
 PLUGINS: Final[tuple[Plugin, ...]] = (
+    bmkg_earthquakes.PLUGIN,
     cap_feed.PLUGIN,
     cap_files.PLUGIN,
     cap_push.PLUGIN,

@@ -1,0 +1,1 @@
+"""BMKG's feeds of earthquakes, as it publishes them for everybody."""

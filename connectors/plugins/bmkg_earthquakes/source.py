@@ -1,0 +1,219 @@
+"""BMKG's feeds of earthquakes, asked now and then; what is new in them becomes events."""
+
+import asyncio
+import email.utils
+import itertools
+import json
+import time
+import urllib.parse
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import httpx
+from pydantic import Field, PositiveInt, field_validator
+
+from connectors.plugins.bmkg_earthquakes import quake
+from connectors.runtime.context import Context
+from connectors.runtime.contract import Outgoing, Portion, Progress, Refusal
+from connectors.runtime.plugin import Config, Guarantee, Plugin
+from lintas.errors import ConnectorFailed
+
+_SEEN: Final = "seen"
+_UNREADABLE: Final = "unreadable"
+_REMEMBERED: Final = 500  # events; the feeds hold about 30
+_TOLD: Final = 20
+_LARGEST_BYTES: Final = 1024 * 1024
+_LONGEST_WAIT_SECONDS: Final = 3600.0
+_IDLE_SECONDS: Final = 1.0
+_OK, _NOT_MODIFIED, _TOO_MANY, _UNAVAILABLE = 200, 304, 429, 503
+
+
+class BmkgEarthquakes(Config):
+    """Which feeds are read, and how often."""
+
+    url: str = Field("https://data.bmkg.go.id/DataMKG/TEWS/", description="the folder of the feeds; ends in a slash")
+    feeds: list[str] = Field(
+        ["autogempa", "gempaterkini", "gempadirasakan"],
+        min_length=1,
+        max_length=5,
+        description="their names: the newest, the last ones of magnitude 5 and more, the last ones that were felt",
+    )
+    interval_seconds: PositiveInt = Field(
+        60, ge=30, description="between two readings of all feeds; BMKG allows 60 requests a minute of an address"
+    )
+    timeout_seconds: PositiveInt = Field(15, description="for an answer")
+
+    @field_validator("url")
+    @classmethod
+    def _is_safe(cls, url: str) -> str:
+        parts = urllib.parse.urlsplit(url)
+        is_here = parts.hostname in ("127.0.0.1", "::1", "localhost")
+        if not url.endswith("/") or parts.scheme not in ("https", "http") or not parts.hostname:
+            raise ValueError("must be an address that begins with https:// and ends in a slash")
+        if parts.scheme == "http" and not is_here:
+            raise ValueError("must begin with https://: warnings that anybody on the way may alter are none")
+        return url
+
+
+class EarthquakeSource:
+    """Reads the feeds with conditional requests."""
+
+    def __init__(self, settings: BmkgEarthquakes, context: Context) -> None:
+        self._settings = settings
+        self._context = context
+        self._http: httpx.AsyncClient | None = None
+        self._conditions: dict[str, dict[str, str]] = {}  # headers by feed
+        self._seen: dict[str, None] = {}
+        self._unreadable: list[str] = []
+        self._due = itertools.cycle(settings.feeds)
+        self._left = len(settings.feeds)
+        self._next = 0.0  # on the monotonic clock
+
+    async def start(self, progress: Progress) -> None:
+        """Remember which earthquakes are events already; the first poll asks."""
+        self._seen = dict.fromkeys(progress.get(_SEEN) or ())
+        self._unreadable = list(progress.get(_UNREADABLE) or ())
+        self._http = httpx.AsyncClient(
+            timeout=self._settings.timeout_seconds,
+            headers={"user-agent": "lintas-connector", "accept": "application/json"},
+        )
+
+    async def poll(self) -> Portion | None:
+        """What is new in the feed whose turn it is."""
+        wait = self._next - time.monotonic()
+        if wait > 0:
+            await asyncio.sleep(min(wait, _IDLE_SECONDS))
+            return None
+        feed = next(self._due)
+        self._left -= 1
+        if self._left == 0:
+            self._left = len(self._settings.feeds)
+            self._next = time.monotonic() + self._settings.interval_seconds
+        document = await self._document(feed)
+        return None if document is None else self._portion(feed, document)
+
+    async def refused(self, refusals: Sequence[Refusal]) -> bool:  # noqa: ARG002  every event is refused alike
+        """A feed and a schema that do not fit are a person's business."""
+        return False
+
+    async def written(self, portion: Portion) -> None:
+        """Nothing is left to tidy."""
+
+    async def stop(self) -> None:
+        """Let go of the connections."""
+        if self._http is not None:
+            await self._http.aclose()
+
+    def _portion(self, feed: str, document: Any) -> Portion | None:
+        events: list[Outgoing] = []
+        wrong: list[str] = []
+        try:
+            found = quake.quakes(document)
+        except quake.Unreadable as error:
+            raise self._failed(
+                f"the feed {feed} is not what it was: {error}", "see whether BMKG has changed it."
+            ) from None
+        for number, written in enumerate(found, 1):
+            try:
+                event = quake.event(written, f"{feed} {number}")
+            except quake.Unreadable as error:
+                wrong.append(f"{feed}, {_name(written)}: {error}")
+                continue
+            if event.id not in self._seen:
+                self._seen[event.id] = None
+                events.append(event)
+        new = [reason for reason in wrong if reason not in self._unreadable]
+        for reason in new:
+            self._context.log.warning("an earthquake cannot be read and is passed over: %s", reason)
+        if not events and not new:
+            return None
+        self._unreadable = [*self._unreadable, *new][-_TOLD:]
+        self._seen = dict.fromkeys([*self._seen][-_REMEMBERED:])
+        events.sort(key=lambda event: str(event.time))  # feeds have the newest first
+        return Portion(events, {_SEEN: [*self._seen], _UNREADABLE: self._unreadable})
+
+    async def _document(self, feed: str) -> Any:
+        """The feed, None if it has not changed or is not to be had for a while.
+
+        Raises:
+            ConnectorFailed: no answer, or none that can be used.
+        """
+        assert self._http is not None, "it has been started"
+        address = f"{self._settings.url}{feed}.json"
+        try:
+            async with self._http.stream("GET", address, headers=self._conditions.get(feed, {})) as answer:
+                if answer.status_code == _NOT_MODIFIED:
+                    return None
+                if answer.status_code in (_TOO_MANY, _UNAVAILABLE):
+                    self._wait(answer)
+                    return None
+                if answer.status_code != _OK:
+                    raise self._failed(f"{address} answers {answer.status_code}", "see whether BMKG has moved it.")
+                body = await self._body(answer, address)
+        except httpx.HTTPError as error:
+            reason = str(error) or type(error).__name__
+            raise self._failed(
+                f"{address} does not answer: {reason}", "it tries again; see whether BMKG can be reached."
+            ) from None
+        try:
+            document = json.loads(body)
+        except ValueError:
+            raise self._failed(f"{address} answers something else than JSON", "it tries again.") from None
+        self._conditions[feed] = _conditions(answer.headers)
+        return document
+
+    async def _body(self, answer: httpx.Response, address: str) -> bytes:
+        body = b""
+        async for part in answer.aiter_bytes():
+            body += part
+            if len(body) > _LARGEST_BYTES:
+                raise self._failed(f"{address} answers with more than {_LARGEST_BYTES} bytes", "see what it answers.")
+        return body
+
+    def _wait(self, answer: httpx.Response) -> None:
+        """Ask nothing until the feed's server says, at least an interval and at most an hour from now."""
+        asked = _seconds(answer.headers.get("retry-after", ""))
+        wait = min(max(asked, float(self._settings.interval_seconds)), _LONGEST_WAIT_SECONDS)
+        self._next = time.monotonic() + wait
+        self._context.log.warning("BMKG answers %d; it is asked again in %.0f s", answer.status_code, wait)
+
+    def _failed(self, reason: str, remedy: str) -> ConnectorFailed:
+        return ConnectorFailed(connector=self._context.name, reason=reason, remedy=remedy)
+
+
+def _conditions(headers: Mapping[str, str]) -> dict[str, str]:
+    pairs = (("if-none-match", "etag"), ("if-modified-since", "last-modified"))
+    return {ask: headers[told] for ask, told in pairs if told in headers}
+
+
+def _seconds(retry_after: str) -> float:
+    """RFC 9110, 10.2.3: seconds, or a date; 0 for anything else."""
+    if retry_after.isdecimal():
+        return float(retry_after)
+    try:
+        return email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time()
+    except ValueError:
+        return 0.0
+
+
+def _name(written: Mapping[str, Any]) -> str:
+    """What tells an earthquake from others: public, as all of the feed."""
+    return " ".join(str(written.get(part, "?"))[:40] for part in ("Tanggal", "Jam"))
+
+
+PLUGIN = Plugin(
+    name="bmkg-earthquakes",
+    kind="source",
+    summary="BMKG's public feeds of earthquakes, polled politely, to events of id.go.bmkg.earthquake.measured.v1",
+    config=BmkgEarthquakes,
+    build=EarthquakeSource,
+    guarantee=Guarantee.EXACTLY_ONCE,
+    guarantee_because=(
+        "an event's id is made of what was measured, and the ids of the last 500 events are written in one transaction "
+        "with them; an earthquake that comes and goes between two readings of a feed is not seen"
+    ),
+    example="""\
+feeds: [autogempa, gempaterkini, gempadirasakan]
+interval_seconds: 60
+""",
+)
