@@ -78,6 +78,7 @@ PROGRAMS = {
     "canary": "Canary",
     "bookkeeper": "Bookkeeper",
     "console": "Console",
+    "connector": "Connector runtime",
 }
 
 

@@ -128,7 +128,7 @@ class Sink(Protocol):
         """
 
     async def idle(self) -> Progress:
-        """Called about every second while nothing is delivered, for work that waits (retries); returns as above.
+        """Called about every second, also between deliveries, for work that waits (retries); returns as above.
 
         Raises:
             ConnectorDisabled: (also ``start`` and ``deliver``) trying again by itself would be wrong: the connector

@@ -124,9 +124,9 @@ class Journal:
             place = TopicPartition(event.topic, _partition(event.key, numbers, numbers))
             outputs[place].append(content(event.key, event.value, event.headers))
         records = progress_records(self._connector, progress or {})
-        before = self._noted.positions if self._noted else {}
-        now = {**before, **{place.partition: offset for place, offset in (positions or {}).items()}}
-        kept = Kept(self._plugin, now)
+        before = self._noted or Kept(self._plugin)
+        now = {**before.positions, **{place.partition: offset for place, offset in (positions or {}).items()}}
+        kept = Kept(self._plugin, now, tuple(sorted({*before.topics, *(place.topic for place in outputs)})))
         if kept != self._noted:
             records.append(kept.record(self._connector))
         if records:

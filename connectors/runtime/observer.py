@@ -1,6 +1,7 @@
 """Who watches connectors, and what they are told. Connectors and tasks count nothing: ``monitoring`` does."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 from connectors.runtime.state import State
@@ -31,7 +32,7 @@ class ConnectorObserver(Protocol):
         """A connector has been deleted, or is run by another from here on."""
 
     def failed(self, who: Who) -> None:
-        """A connector has failed; it is begun anew after a pause."""
+        """A connector has failed; it is begun anew after a pause, or when a person says so."""
 
     def published(self, who: Who, event_type: str, events: int) -> None:
         """Events of a source are committed."""
@@ -44,6 +45,9 @@ class ConnectorObserver(Protocol):
 
     def committed(self, who: Who) -> None:
         """A transaction of the connector is committed."""
+
+    def holds(self, who: Who, events: Mapping[str, int]) -> None:
+        """How many events a sink keeps back, by what they wait for."""
 
 
 class _Nobody:
@@ -58,6 +62,7 @@ class _Nobody:
     def refused(self, who: Who, event_type: str, events: int) -> None: ...
     def delivered(self, who: Who, events: int, seconds: float) -> None: ...
     def committed(self, who: Who) -> None: ...
+    def holds(self, who: Who, events: Mapping[str, int]) -> None: ...
 
 
 UNWATCHED: Final[ConnectorObserver] = _Nobody()

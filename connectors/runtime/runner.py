@@ -23,8 +23,9 @@ from connectors.runtime.source_life import run_source
 from connectors.runtime.state import State, Status, Target
 from connectors.runtime.trace import trace_of
 from connectors.runtime.validation import Plugins, valid
-from lintas.errors import ConnectorFailed
+from lintas.errors import ConnectorDisabled, ConnectorFailed
 from schemas.connector_configs import Configured
+from schemas.snapshot import digest_of
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,11 @@ class Wanted:
 
     config: Configured
     target: Target
+
+    @property
+    def digest(self) -> str:
+        """Of the configuration."""
+        return digest_of(dataclasses.asdict(self.config))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -95,9 +101,10 @@ def pause_before(attempt: int, chance: float) -> float:
 class Runner:
     """Keeps one connector; its owner tells what is wanted, and looks at how it is."""
 
-    def __init__(self, name: str, shared: Shared, changed: Callable[[], None]) -> None:
-        """``changed`` is called whenever ``status`` has changed."""
+    def __init__(self, name: str, shared: Shared, changed: Callable[[], None], *, last: Status | None = None) -> None:
+        """``changed`` is called whenever ``status`` has changed; ``last`` is what was said of the connector last."""
         self.status: Status | None = None
+        self._last = last
         self._name = name
         self._shared = shared
         self._told = changed
@@ -116,7 +123,11 @@ class Runner:
         try:
             while (wanted := self._wanted) is not None:
                 self._changed.clear()
-                if wanted.target.state is State.RUNNING:
+                if self._is_disabled(wanted):
+                    self.status = self._last
+                    self._shared.observer.became(self._who(wanted), State.FAILED)
+                    await self._changed.wait()
+                elif wanted.target.state is State.RUNNING:
                     await self._live(wanted)
                 else:
                     self._say(wanted, wanted.target.state)
@@ -143,31 +154,37 @@ class Runner:
             self._attempt = 0
             return
         error = _end_of(self._name, life)
+        if isinstance(error, ConnectorDisabled):
+            self._fail(wanted, error, None)
+            await self._changed.wait()
+            return
         if time.monotonic() - began > WELL_AFTER_SECONDS:
             self._attempt = 0
         self._attempt += 1
         pause = pause_before(self._attempt, random.random())  # noqa: S311  no secret
-        log.error(
-            "%s has failed, attempt %d follows in %.1f s: %s",
-            self._name,
-            self._attempt,
-            pause,
-            error,
-            exc_info=error,
-            extra={
-                "event": "connector_failed",
-                "connector": self._name,
-                "system": self._shared.connection.system,
-                "attempt": self._attempt,
-            },
-        )
-        self._shared.observer.failed(self._who(wanted))
-        self._say(wanted, State.FAILED, trace_of(error))
+        self._fail(wanted, error, pause)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await self._changed.wait()
         if self._changed.is_set():
             self._attempt = 0
+
+    def _fail(self, wanted: Wanted, error: BaseException, pause: float | None) -> None:
+        next_attempt = "only a person has it go on" if pause is None else f"attempt {self._attempt} in {pause:.1f} s"
+        fields = {"event": "connector_failed", "connector": self._name, "system": self._shared.connection.system}
+        log.error("%s has failed, %s: %s", self._name, next_attempt, error, exc_info=error, extra=fields)
+        self._shared.observer.failed(self._who(wanted))
+        self._say(wanted, State.FAILED, trace_of(error), disabled=pause is None)
+
+    def _is_disabled(self, wanted: Wanted) -> bool:
+        """Whether it was so, perhaps in another process, and nobody has said since that it may go on."""
+        last = self._last
+        return (
+            last is not None
+            and last.disabled
+            and (last.restarts, last.config) == (wanted.target.restarts, wanted.digest)
+            and wanted.target.state is State.RUNNING
+        )
 
     async def _begin(self, wanted: Wanted, stopping: asyncio.Event) -> None:
         shared, config = self._shared, wanted.config
@@ -199,9 +216,11 @@ class Runner:
     def _who(self, wanted: Wanted) -> Who:
         return Who(self._shared.connection.system, self._name, wanted.config.plugin)
 
-    def _say(self, wanted: Wanted, state: State, trace: str | None = None) -> None:
+    def _say(self, wanted: Wanted, state: State, trace: str | None = None, *, disabled: bool = False) -> None:
         now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
-        self.status = Status(state, now, self._shared.worker, trace, wanted.target.restarts)
+        self.status = self._last = Status(
+            state, now, self._shared.worker, trace, wanted.target.restarts, wanted.digest, disabled
+        )
         self._shared.observer.became(self._who(wanted), state)
         log.info(
             "%s is %s",

@@ -60,6 +60,7 @@ class ConnectorRuntime:
         self._systems: dict[str, SystemConnectors] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stopping = asyncio.Event()
+        self.cluster_id = ""  # of Kafka, once it is known
 
     @property
     def plugins(self) -> Plugins:
@@ -141,10 +142,11 @@ class ConnectorRuntime:
         """Whether the bus has a topic for the system's connectors; to be called in a thread."""
         topic = names.connectors_topic(system)
         try:
-            found = AdminClient(options(self._settings, system)).list_topics(topic, timeout=10).topics[topic]
+            found = AdminClient(options(self._settings, system)).list_topics(topic, timeout=10)
         except KafkaException as error:
             raise KafkaError(str(error.args[0].name())) from error
-        return found.error is None
+        self.cluster_id = str(found.cluster_id or "")
+        return found.topics[topic].error is None
 
 
 def with_credentials(settings: Settings) -> list[str]:

@@ -10,7 +10,7 @@ from lintas_client import Delivery, kafka
 from lintas_client.delivery import delivery
 from lintas_client.wire.errors import MalformedEvent
 
-from connectors.runtime.contract import Sink
+from connectors.runtime.contract import Bounded, Holding, Sink
 from connectors.runtime.inbox import InboxReader
 from connectors.runtime.life import Given, until
 from lintas import names
@@ -18,7 +18,8 @@ from lintas.errors import ConnectorFailed
 from streams.positions import stop_quietly
 
 MOST_DELIVERIES: Final = 1_000
-IDLE_MS: Final = 1_000
+IDLE_SECONDS: Final = 1.0
+FULL_SECONDS: Final = 0.2  # until a sink that is full is asked again whether it has room
 _Positions = dict[TopicPartition, int]
 
 
@@ -40,9 +41,10 @@ async def run_sink(sink: Sink, given: Given) -> None:
         for place, offset in (await _begin(consumer, given, places, positions)).items():
             consumer.seek(place, offset)
         given.running()
+        turns = _Turns(sink, given, consumer)
         while not given.stopping.is_set():
             given.observer.beat()
-            await _turn(sink, given, consumer)
+            await turns.next()
     finally:
         await sink.stop()
         await asyncio.gather(stop_quietly(consumer), reader.close())
@@ -89,22 +91,45 @@ async def _begin(
     return begin
 
 
-async def _turn(sink: Sink, given: Given, consumer: AIOKafkaConsumer) -> None:
-    found = await until(given.stopping, consumer.getmany(timeout_ms=IDLE_MS, max_records=MOST_DELIVERIES))
-    if found is None:
-        return
-    deliveries = [await _delivery(given, record) for records in found.values() for record in records]
-    if deliveries:
-        positions = {place: await consumer.position(place) for place in found}
+class _Turns:
+    """What a sink does turn by turn: it is given deliveries, or time."""
+
+    def __init__(self, sink: Sink, given: Given, consumer: AIOKafkaConsumer) -> None:
+        self._sink, self._given, self._consumer = sink, given, consumer
+        self._idle_at = time.monotonic() + IDLE_SECONDS
+
+    async def next(self) -> None:
+        """One turn; about every second the sink gets time, whatever is delivered."""
+        if room := self._room():
+            await self._deliver(room)
+        else:
+            await until(self._given.stopping, asyncio.sleep(FULL_SECONDS))
+        if not room or time.monotonic() >= self._idle_at:
+            await self._write(await self._sink.idle(), {})
+            self._idle_at = time.monotonic() + IDLE_SECONDS
+        if isinstance(self._sink, Holding):
+            self._given.observer.holds(self._given.who, self._sink.holding())
+
+    def _room(self) -> int:
+        return min(MOST_DELIVERIES, self._sink.room()) if isinstance(self._sink, Bounded) else MOST_DELIVERIES
+
+    async def _deliver(self, room: int) -> None:
+        wait_ms = max(1, int(1000 * (self._idle_at - time.monotonic())))
+        found = await until(self._given.stopping, self._consumer.getmany(timeout_ms=wait_ms, max_records=room))
+        if not found:
+            return
+        deliveries = [await _delivery(self._given, record) for records in found.values() for record in records]
+        positions = {place: await self._consumer.position(place) for place in found}
         begun = time.monotonic()
-        progress = await sink.deliver(deliveries, positions)
+        progress = await self._sink.deliver(deliveries, positions)
         took = time.monotonic() - begun
-        await given.journal.write((), progress, positions)
-        given.observer.committed(given.who)
-        given.observer.delivered(given.who, len(deliveries), took)
-    elif progress := await sink.idle():
-        await given.journal.write((), progress)
-        given.observer.committed(given.who)
+        await self._write(progress, positions)
+        self._given.observer.delivered(self._given.who, len(deliveries), took)
+
+    async def _write(self, progress: Mapping[str, Any], positions: Mapping[TopicPartition, int]) -> None:
+        if progress or positions:
+            await self._given.journal.write((), progress, positions)
+            self._given.observer.committed(self._given.who)
 
 
 async def _delivery(given: Given, record: Any) -> Delivery:

@@ -51,6 +51,8 @@ class Status:
         worker: the runtime that says so.
         trace: of a failure; without values of events.
         restarts: the target's number that it was begun with.
+        config: digest of the configuration that it was begun with.
+        disabled: FAILED, and not begun anew by itself: a person restarts it or changes its settings.
     """
 
     state: State
@@ -58,6 +60,8 @@ class Status:
     worker: str
     trace: str | None = None
     restarts: int = 0
+    config: str = ""
+    disabled: bool = False
 
     def record(self, connector: str) -> Record:
         """Key and value on the topic."""
@@ -71,10 +75,12 @@ class Kept:
     Attributes:
         plugin: whose progress it is: another kind cannot go on with it.
         positions: of a sink, the next offset of each partition of the inbox.
+        topics: that a source has written to.
     """
 
     plugin: str
     positions: Mapping[int, int] = dataclasses.field(default_factory=dict)
+    topics: tuple[str, ...] = ()
 
     def record(self, connector: str) -> Record:
         """Key and value on the topic."""
@@ -83,7 +89,8 @@ class Kept:
     @classmethod
     def of(cls, read: Mapping[str, Any]) -> Self:
         """Read from JSON, where keys are texts."""
-        return cls(read["plugin"], {int(number): int(offset) for number, offset in read["positions"].items()})
+        positions = {int(number): int(offset) for number, offset in read["positions"].items()}
+        return cls(read["plugin"], positions, tuple(read["topics"]))
 
 
 def progress_records(connector: str, progress: Mapping[str, Any]) -> list[Record]:
@@ -108,6 +115,14 @@ class ConnectorsState:
         self.kept: dict[str, Kept] = {}
         self.owner: str | None = None
         self._progress: dict[str, dict[str, Any]] = {}
+
+    def copy(self) -> "ConnectorsState":
+        """This, as it is now."""
+        copied = ConnectorsState()
+        copied.configs, copied.targets = dict(self.configs), dict(self.targets)
+        copied.statuses, copied.kept, copied.owner = dict(self.statuses), dict(self.kept), self.owner
+        copied._progress = {name: dict(own) for name, own in self._progress.items()}
+        return copied
 
     def target(self, connector: str) -> Target:
         """What is wanted of a connector; to run, if nobody said."""
@@ -174,4 +189,4 @@ def _target(read: Mapping[str, Any]) -> Target:
 
 
 def _status(read: Mapping[str, Any]) -> Status:
-    return Status(State(read["state"]), read["since"], read["worker"], read.get("trace"), int(read.get("restarts", 0)))
+    return Status(**{**read, "state": State(read["state"])})

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import dataclasses
+import datetime as dt
 import logging
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -10,7 +12,7 @@ from aiokafka.errors import KafkaError
 
 from connectors.runtime.log import SystemLog
 from connectors.runtime.runner import Runner, Shared, Wanted
-from connectors.runtime.state import State, Status
+from connectors.runtime.state import State
 from lintas import names
 from lintas.settings import Settings
 from schemas.cluster import options
@@ -81,6 +83,7 @@ class SystemConnectors:
             names.connectors_topic(self._system),
             session_seconds=self._settings.session_timeout_seconds,
         )
+        self._shared.observer.owned(self._system, owner=False)
         owner.watch(changed)
         return owner
 
@@ -121,7 +124,7 @@ class SystemConnectors:
                 runner.want(None)
         for name, config in state.configs.items():
             if name not in self._runners:
-                runner = Runner(name, self._shared, self._wake.set)
+                runner = Runner(name, self._shared, self._wake.set, last=state.statuses.get(name))
                 runner.want(Wanted(config, state.target(name)))
                 task = asyncio.create_task(runner.run(), name=f"runner of {name}")
                 task.add_done_callback(lambda _: self._wake.set())
@@ -148,10 +151,11 @@ class SystemConnectors:
         if not self._runners:
             return
         await asyncio.wait([task for _, task in self._runners.values()])
+        now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
         records = [
-            Status(State.UNASSIGNED, runner.status.since, self._shared.worker).record(name)
+            dataclasses.replace(runner.status, state=State.UNASSIGNED, since=now).record(name)
             for name, (runner, _) in self._runners.items()
-            if runner.status is not None and name in self.log.state.configs
+            if runner.status is not None and not runner.status.disabled and name in self.log.state.configs
         ]
         self._runners.clear()
         if records and self._is_owner:

@@ -1,0 +1,28 @@
+"""Whether any runtime runs a system's connectors: asked of the group whose members are the runtimes."""
+
+from typing import Final
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from lintas import names
+from lintas.settings import Settings
+from schemas.cluster import options, unavailable
+
+TIMEOUT_SECONDS: Final = 10.0
+
+
+def is_owned(settings: Settings, system: str, principal: str | None = None) -> bool:
+    """Whether there is a runtime for the system; asked as the system itself, or as ``principal``.
+
+    Raises:
+        BusUnavailable: Kafka does not answer.
+        MissingCredentials: the principal has none here.
+    """
+    admin = AdminClient(options(settings, principal or system))
+    group = names.connectors_group(system)
+    try:
+        described = admin.describe_consumer_groups([group], request_timeout=TIMEOUT_SECONDS)[group].result()
+    except KafkaException as error:
+        raise unavailable(settings, error) from error
+    return bool(described.members)
