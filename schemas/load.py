@@ -121,7 +121,7 @@ class _Reader:
             try:
                 thing = model.model_validate(content.value)
             except ValidationError as error:
-                self._report(error, model, Place(file, content.lines))
+                self.problems += model_problems(error, model, Place(file, content.lines))
                 self.unread.add((kind, path.stem))
                 continue
             name = name_of(thing)
@@ -168,24 +168,28 @@ class _Reader:
             self._problem(file, fault.line, fault.rule, fault.message)
         return content
 
-    def _report(self, error: ValidationError, model: type[BaseModel], place: Place) -> None:
-        for part in error.errors():
-            path = tuple(step for step in part["loc"] if step != "[key]")
-            where = ".".join(map(str, path))
-            if part["type"] == "extra_forbidden":
-                known = _field_names(model) if len(path) == 1 else _field_names(System) | _field_names(Validity)
-                rule, message = "unknown-field", f"there is no field {where}{did_you_mean(str(path[-1]), known)}"
-            elif part["type"] == "missing":
-                rule, message = "missing-field", f"{where} is missing"
-            else:
-                rule, message = "bad-value", f"{where}: {_wrong(part)}"
-            self.problems.append(place.problem(path, rule, message))
-
     def _stray(self, path: Path, message: str, known: tuple[str, ...] = ()) -> None:
         self._problem(path.relative_to(self._folder), 1, "stray-file", message + did_you_mean(path.name, known))
 
     def _problem(self, file: Path, line: int, rule: str, message: str) -> None:
         self.problems.append(CatalogueProblem(file, line, rule, message))
+
+
+def model_problems(error: ValidationError, model: type[BaseModel], place: Place) -> list[CatalogueProblem]:
+    """What keeps the content of a file from being such an object."""
+    found = []
+    for part in error.errors():
+        path = tuple(step for step in part["loc"] if step != "[key]")
+        where = ".".join(map(str, path))
+        if part["type"] == "extra_forbidden":
+            known = _field_names(model) if len(path) == 1 else _field_names(System) | _field_names(Validity)
+            rule, message = "unknown-field", f"there is no field {where}{did_you_mean(str(path[-1]), known)}"
+        elif part["type"] == "missing":
+            rule, message = "missing-field", f"{where} is missing"
+        else:
+            rule, message = "bad-value", f"{where}: {_wrong(part)}"
+        found.append(place.problem(path, rule, message))
+    return found
 
 
 def _visible(folder: Path) -> list[Path]:

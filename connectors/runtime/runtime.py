@@ -7,8 +7,6 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from aiokafka.errors import KafkaError
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 from lintas_client import ClientError, Connection
 from pydantic import TypeAdapter, ValidationError
 
@@ -16,11 +14,11 @@ from connectors.runtime.log import SystemLog
 from connectors.runtime.observer import UNWATCHED, ConnectorObserver
 from connectors.runtime.runner import Shared
 from connectors.runtime.system import SystemConnectors
+from connectors.runtime.topics import has_topic
 from connectors.runtime.validation import Plugins
 from lintas import credentials, names
-from lintas.errors import MissingCredentials
+from lintas.errors import BusUnavailable, MissingCredentials
 from lintas.settings import Settings
-from schemas.cluster import options
 from schemas.model import SystemId
 
 log = logging.getLogger(__name__)
@@ -60,7 +58,6 @@ class ConnectorRuntime:
         self._systems: dict[str, SystemConnectors] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stopping = asyncio.Event()
-        self.cluster_id = ""  # of Kafka, once it is known
 
     @property
     def plugins(self) -> Plugins:
@@ -109,10 +106,10 @@ class ConnectorRuntime:
         pause = ASK_SECONDS
         while not self._stopping.is_set():
             try:
-                if await asyncio.to_thread(self._has_connectors, system):
+                if await asyncio.to_thread(has_topic, self._settings, system):
                     pause = ASK_SECONDS
                     await self._run(system)
-            except (ClientError, KafkaError, TimeoutError, MissingCredentials) as error:
+            except (ClientError, KafkaError, TimeoutError, BusUnavailable, MissingCredentials) as error:
                 log.warning("%s: %s; trying again", system, error, extra={"event": "system_failed", "system": system})
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
@@ -137,16 +134,6 @@ class ConnectorRuntime:
             await self._systems[system].run()
         finally:
             del self._systems[system]
-
-    def _has_connectors(self, system: str) -> bool:
-        """Whether the bus has a topic for the system's connectors; to be called in a thread."""
-        topic = names.connectors_topic(system)
-        try:
-            found = AdminClient(options(self._settings, system)).list_topics(topic, timeout=10)
-        except KafkaException as error:
-            raise KafkaError(str(error.args[0].name())) from error
-        self.cluster_id = str(found.cluster_id or "")
-        return found.topics[topic].error is None
 
 
 def with_credentials(settings: Settings) -> list[str]:

@@ -29,6 +29,7 @@ class Ports:
     exporter: int = 9465
     canary: int = 9466
     console: int = 8460
+    connector: int = 8083
 
     def all(self) -> tuple[int, ...]:
         """Every port of the bus."""

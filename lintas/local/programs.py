@@ -41,6 +41,7 @@ PROGRAMS: tuple[Program, ...] = (
     Program("canary", ("canary",), attempts=None, listens=True),
     Program("bookkeeper", ("bookkeeper",), attempts=None, listens=True),
     Program("console", ("console",), attempts=None, listens=True),
+    Program("connector", ("connector", "run"), attempts=None, listens=True),
 )
 
 CARRYING = tuple(program for program in PROGRAMS if program.name in ("worker", "vital-statistics"))  # without watchers

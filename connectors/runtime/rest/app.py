@@ -36,9 +36,8 @@ class Connectors(Protocol):
     def plugins(self) -> Plugins:
         """Every kind of connector."""
 
-    @property
-    def cluster_id(self) -> str:
-        """Kafka's; empty until it is known."""
+    async def cluster_id(self) -> str:
+        """Kafka's."""
 
     async def states(self) -> _States:
         """What the topic of each system says."""
@@ -88,7 +87,9 @@ class _Api:
         return self._runtime.plugins
 
     async def root(self, _: Request) -> Response:
-        return JSONResponse({"version": version("lintas"), "commit": "", "kafka_cluster_id": self._runtime.cluster_id})
+        return JSONResponse(
+            {"version": version("lintas"), "commit": "", "kafka_cluster_id": await self._runtime.cluster_id()}
+        )
 
     async def list_all(self, request: Request) -> Response:
         expand = [one for one in request.query_params.getlist("expand") if one in EXPANDED]

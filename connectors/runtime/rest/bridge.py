@@ -12,6 +12,7 @@ from connectors.runtime.ownership import is_owned
 from connectors.runtime.rest.app import Connectors
 from connectors.runtime.runtime import ConnectorRuntime
 from connectors.runtime.state import ConnectorsState
+from connectors.runtime.topics import cluster_id
 from connectors.runtime.validation import Plugins
 from lintas.errors import ConnectorConflict
 from lintas.settings import Settings
@@ -35,10 +36,10 @@ class Bridge(Connectors):
         """Every kind of connector."""
         return self._runtime.plugins
 
-    @property
-    def cluster_id(self) -> str:
-        """Kafka's; empty until it is known."""
-        return self._runtime.cluster_id
+    async def cluster_id(self) -> str:
+        """Kafka's; empty as long as no system is known whose credentials would let us ask."""
+        system = next(iter(self._runtime.systems), None)
+        return await asyncio.to_thread(cluster_id, self._settings, system) if system else ""
 
     async def states(self) -> Mapping[str, ConnectorsState]:
         """Copies: see `Connectors`."""
