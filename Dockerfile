@@ -1,4 +1,4 @@
-# The programs of the bus: worker, exporter, canary, bookkeeper, console, and the command line of its operators.
+# The programs of the bus: worker, exporter, canary, bookkeeper, console, connector, and the command line of operators.
 # Kafka, registry and database are images of their own (docker-compose.yml), so nothing of the local bus is in here.
 FROM python:3.11.14-slim-bookworm AS build
 WORKDIR /source

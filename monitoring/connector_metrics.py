@@ -31,16 +31,21 @@ class ConnectorMetrics:
         self._duration = metric("lintas_connector_delivery_duration_seconds").histogram(registry)
         self._held = metric("lintas_connector_held_events").gauge(registry)
         self._pulse = Pulse("the runtime's loop", STUCK_SECONDS)
-        self._systems: dict[str, bool] = {}  # whether its connectors are run here
-        self.health = Health(live=self._pulse.check, ready=self._ready, startup=self._ready)
+        self._problems: dict[str, str] = {}  # by system, why its topic cannot be read
+        self._has_begun = False
+        self.health = Health(live=self._pulse.check, ready=self._ready, startup=self._startup)
 
     def beat(self) -> None:
         """Note that the loop goes round."""
         self._pulse.beat()
 
+    def reached(self, system: str, problem: str) -> None:
+        """Note whether a system's topic can be read."""
+        self._problems[system] = problem
+        self._has_begun = self._has_begun or not problem
+
     def owned(self, system: str, *, owner: bool) -> None:
         """Show who runs a system's connectors."""
-        self._systems[system] = owner
         self._owned.labels(system).set(owner)
 
     def became(self, who: Who, state: State) -> None:
@@ -48,7 +53,7 @@ class ConnectorMetrics:
         self._remove(self._state, who.system, who.connector)  # its kind may be another now
         for one in STATES:
             self._state.labels(who.system, who.connector, who.plugin, one.value).set(one is state)
-        for counted in (self._failures, self._transactions, self._deliveries, self._duration):
+        for counted in (self._failures, self._transactions, self._refused, self._deliveries, self._duration):
             counted.labels(who.system, who.connector)
 
     def forgotten(self, system: str, connector: str) -> None:
@@ -74,9 +79,9 @@ class ConnectorMetrics:
         """Count events."""
         self._events.labels(who.system, who.connector, event_type).inc(events)
 
-    def refused(self, who: Who, event_type: str, events: int) -> None:
+    def refused(self, who: Who, events: int) -> None:
         """Count events that the bus would not take."""
-        self._refused.labels(who.system, who.connector, event_type).inc(events)
+        self._refused.labels(who.system, who.connector).inc(events)
 
     def delivered(self, who: Who, events: int, seconds: float) -> None:
         """Count deliveries."""
@@ -96,6 +101,9 @@ class ConnectorMetrics:
     def _remove(self, shown: Counter | Gauge | Histogram, system: str, connector: str) -> None:
         shown.remove_by_labels({"system": system, "connector": connector})
 
+    def _startup(self) -> str:
+        return "" if self._has_begun else self._ready() or "no system's credentials are here yet"
+
     def _ready(self) -> str:
-        """Ready is who knows of a system with connectors, run here or by another."""
-        return "" if self._systems else "no system whose credentials are here has connectors: the catalogue says none"
+        """Ready is who can read what connectors are to do; one that waits for another runtime to end is ready."""
+        return "; ".join(f"{system}: {problem}" for system, problem in sorted(self._problems.items()) if problem)

@@ -18,6 +18,7 @@ from connectors.runtime.topics import has_topic
 from connectors.runtime.validation import Plugins
 from lintas import credentials, names
 from lintas.errors import BusUnavailable, MissingCredentials
+from lintas.logs import told
 from lintas.settings import Settings
 from schemas.model import SystemId
 
@@ -109,8 +110,10 @@ class ConnectorRuntime:
                 if await asyncio.to_thread(has_topic, self._settings, system):
                     pause = ASK_SECONDS
                     await self._run(system)
+                self._observer.reached(system, "")
             except (ClientError, KafkaError, TimeoutError, BusUnavailable, MissingCredentials) as error:
                 log.warning("%s: %s; trying again", system, error, extra={"event": "system_failed", "system": system})
+                self._observer.reached(system, told(error).partition("\n")[0])
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._stopping.wait()

@@ -42,8 +42,7 @@ async def _write(source: Source, given: Given, portion: Portion) -> None:
             ready.append(made)
             types[event.event_type] += 1
     if refusals:
-        for event_type, count in Counter(refusal.event.event_type for refusal in refusals).items():
-            given.observer.refused(given.who, event_type, count)
+        given.observer.refused(given.who, len(refusals))
         if not await source.refused(refusals):
             raise _failed(given.who.connector, refusals)
     await given.journal.write(ready, portion.progress)

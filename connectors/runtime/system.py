@@ -62,6 +62,7 @@ class SystemConnectors:
         """
         try:
             await self.log.start()
+            self._shared.observer.reached(self._system, "")
             owner = self._join()
             try:
                 await self._keep()

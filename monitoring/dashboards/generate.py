@@ -5,12 +5,13 @@ import sys
 from pathlib import Path
 
 from monitoring.dashboards.agreement import AGREEMENT
+from monitoring.dashboards.connector import CONNECTOR
 from monitoring.dashboards.event_type import EVENT_TYPE
 from monitoring.dashboards.kafka import KAFKA
 from monitoring.dashboards.overview import OVERVIEW
 from monitoring.dashboards.worker import WORKER
 
-DASHBOARDS = (OVERVIEW, EVENT_TYPE, AGREEMENT, WORKER, KAFKA)
+DASHBOARDS = (OVERVIEW, EVENT_TYPE, AGREEMENT, WORKER, CONNECTOR, KAFKA)
 OUT = Path(__file__).parent / "out"
 
 

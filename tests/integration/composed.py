@@ -150,7 +150,7 @@ class Composed:
         return [self.here(service, word) for word in words]
 
 
-PROGRAMS: Final = ("catalogue", "worker", "exporter", "canary", "bookkeeper", "console", "operator")
+PROGRAMS: Final = ("catalogue", "worker", "exporter", "canary", "bookkeeper", "console", "connector", "operator")
 
 
 class Container:

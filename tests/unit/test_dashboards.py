@@ -14,7 +14,7 @@ from monitoring.dashboards.generate import DASHBOARDS, OUT, write
 from monitoring.dashboards.panels import WIDTH, Dashboard, Panel, Query
 from monitoring.listed import metrics
 
-STAND_INS = {"$__rate_interval": "1m", "$event_type": ".+", "$agreement": ".+", "$instance": ".+"}
+STAND_INS = {"$__rate_interval": "1m", "$event_type": ".+", "$agreement": ".+", "$instance": ".+", "$connector": ".+"}
 PANELS = [(dashboard, panel) for dashboard in DASHBOARDS for panel in dashboard.panels()]
 QUERIES = [query.expr for _, panel in PANELS for query in panel.queries]
 
