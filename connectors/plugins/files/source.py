@@ -65,7 +65,9 @@ class FolderSource:
     async def poll(self) -> Portion | None:
         """The events of the next rows, None if no file waits."""
         while True:
-            now = self._now = self._now or await self._in_thread(self._next)
+            if self._now is None:
+                await self._in_thread(self._open_next)
+            now = self._now
             if now is None:
                 await asyncio.sleep(_IDLE_SECONDS)
                 return None
@@ -97,19 +99,17 @@ class FolderSource:
         await self._threads.finish()
         self._close()
 
-    def _next(self) -> _Open | None:
-        """Open the next file; put away those that were read before."""
+    def _open_next(self) -> None:
+        """Open the next file, if one waits; put away those that were read before."""
         for seen in self._folder.waiting():
             file = (self._folder.path / seen.name).open("rb")
             try:
-                found = self._opened(seen, file)
-            except BaseException:
-                file.close()
-                raise
-            if found is not None:
-                return found
-            file.close()
-        return None
+                self._now = self._opened(seen, file)
+            finally:
+                if self._now is None:
+                    file.close()
+            if self._now is not None:
+                return
 
     def _opened(self, seen: Seen, file: BinaryIO) -> _Open | None:
         grows = self._settings.format_of(seen.name) in _GROWS

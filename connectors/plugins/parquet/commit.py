@@ -6,12 +6,13 @@ left.
 """
 
 import dataclasses
+import fcntl
 import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 _OWN: Final = "_lintas"  # readers of data sets pass over names with an underscore
 
@@ -38,7 +39,7 @@ class NotOurs(ValueError):
 
 
 class Commits:
-    """The commits of one folder, which one process at a time may make."""
+    """The commits of one folder, which one process at a time may make: it holds a lock there."""
 
     def __init__(self, folder: Path, inbox: str) -> None:
         self._folder = folder
@@ -46,18 +47,29 @@ class Commits:
         self._own = folder / _OWN
         self._pending = self._own / "pending"
         self.last = Commit(inbox)
+        self._lock: BinaryIO | None = None
 
     def begin(self) -> None:
         """Find the last commit, finish it, and remove what was never committed.
 
         Raises:
             NotOurs: the folder holds another inbox, or files without positions.
+            BlockingIOError: another process writes there.
             OSError: the folder cannot be read or written.
         """
+        self._own.mkdir(parents=True, exist_ok=True)
+        self._lock = (self._own / "lock").open("wb")
+        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel lets go of it when the process dies
         self.last = self._read()
         self._finish()
         shutil.rmtree(self._pending, ignore_errors=True)
-        self._pending.mkdir(parents=True)
+        self._pending.mkdir()
+
+    def end(self) -> None:
+        """Let others write there; once again is fine."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     def make(self, positions: Mapping[int, int], files: Mapping[str, Callable[[Path], None]]) -> None:
         """Commit files, each by the path below the folder that it is to have and what writes it.

@@ -65,6 +65,12 @@ class ParquetSink:
                 reason=f"the folder {self._settings.folder} cannot be used: {error}",
                 remedy="give it another folder; or restore this one from a copy, whole.",
             ) from None
+        except BlockingIOError:
+            raise ConnectorFailed(
+                connector=self._context.name,
+                reason=f"another process writes to {self._settings.folder}",
+                remedy="two connectors need two folders; a process that hangs must be ended.",
+            ) from None
         except OSError as error:
             raise self._failed(error) from None
         return {TopicPartition(self._inbox, number): at for number, at in self._commits.last.positions.items()}
@@ -96,11 +102,13 @@ class ParquetSink:
     async def stop(self) -> None:
         """Write what has been gathered; what cannot be written is delivered again."""
         await self._threads.finish()
-        if self._since is not None:
-            try:
+        try:
+            if self._since is not None:
                 await self._write()
-            except ConnectorFailed as error:
-                self._context.log.warning("%s", error)
+        except ConnectorFailed as error:
+            self._context.log.warning("%s", error)
+        finally:
+            self._commits.end()
 
     def _columns_of(self, delivery: Delivery) -> Columns:
         codec = delivery.codec
