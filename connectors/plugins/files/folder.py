@@ -14,7 +14,7 @@ from typing import BinaryIO, Final
 from connectors.plugins.files.rejected import SUFFIX
 from connectors.plugins.files.settings import Files, Order
 
-_UNFINISHED: Final = (".tmp", ".part", ".partial", ".filepart", ".crdownload", "~")  # as programs name what they write
+UNFINISHED: Final = (".tmp", ".part", ".partial", ".filepart", ".crdownload", "~")  # as programs name what they write
 _BLOCK: Final = 1024 * 1024
 
 
@@ -77,7 +77,7 @@ class Folder:
         settings, now = self._settings, time.time()
         for entry in os.scandir(self.path):
             name = entry.name
-            if name.startswith(".") or name.endswith((SUFFIX, *_UNFINISHED)):
+            if name.startswith(".") or name.endswith((SUFFIX, *UNFINISHED)):
                 continue
             if not fnmatch.fnmatchcase(name, settings.pattern) or settings.format_of(name) is None:
                 continue
