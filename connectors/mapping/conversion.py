@@ -97,8 +97,8 @@ def _enum(symbols: frozenset[str]) -> Convert:
 
 
 def _boolean(origin: Origin) -> Convert:
-    words = {word.lower(): False for word in origin.false} | {word.lower(): True for word in origin.true}
-    expected = f"must be one of {', '.join(origin.true)} or {', '.join(origin.false)}"
+    words = {word.lower(): False for word in origin.false_words} | {word.lower(): True for word in origin.true_words}
+    expected = f"must be one of {', '.join(origin.true_words)} or {', '.join(origin.false_words)}"
 
     def convert(value: Any) -> bool:
         if isinstance(value, bool):

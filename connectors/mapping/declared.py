@@ -45,8 +45,8 @@ class Origin(BaseModel):
     decimal_mark: Literal[".", ","] = Field(
         ".", description="with `,`, points group thousands: `1.234.567,89` is 1234567.89"
     )
-    true: list[str] = Field(["true", "1"], description="texts that mean true, in any case")
-    false: list[str] = Field(["false", "0"], description="texts that mean false, in any case")
+    true_words: list[str] = Field(["true", "1"], description="texts that mean true, in any case")
+    false_words: list[str] = Field(["false", "0"], description="texts that mean false, in any case")
     translate: dict[str, Any] = Field(
         default_factory=dict,
         description="what texts of the column mean, as codes: `L: MALE`; others are refused where this is given",

@@ -432,6 +432,7 @@ async def test_what_is_no_pipe_is_no_stream(tmp_path: Path) -> None:
         ({}, "either folder or stream"),
         ({"folder": "/a", "stream": "/b"}, "either folder or stream"),
         ({"stream": "/b"}, "must be csv or jsonl"),
+        ({"folder": "quakes"}, "must be an absolute path"),
         ({"stream": "/b", "format": "csv", "mapping": MAPPING | {"id": None}}, "mapping.id must be given"),
         ({"folder": "/a", "csv": {"encoding": "utf-16"}}, "save it as UTF-8|keeps ASCII"),
         ({"folder": "/a", "csv": {"encoding": "latin-99"}}, "no known encoding"),

@@ -196,7 +196,7 @@ def test_what_is_no_date_is_refused(written: Any) -> None:
     ("written", "made"), [("Ya", True), ("tidak", False), (True, True), ("", "the default")], ids=str
 )
 def test_booleans_have_words_of_their_own(written: Any, made: Any) -> None:
-    mapper = person(alive={"column": "alive", "true": ["ya"], "false": ["tidak"]})
+    mapper = person(alive={"column": "alive", "true_words": ["ya"], "false_words": ["tidak"]})
     mapped = mapper.event(SOMEBODY | {"alive": written})
     assert mapped is not None
     assert mapped.data.get("alive", "the default") == made

@@ -94,6 +94,13 @@ class Files(Config):
         1000, description="so many files are remembered by their content: the same file put there again is not read"
     )
 
+    @field_validator("folder", "stream")
+    @classmethod
+    def _is_absolute(cls, path: Path | None) -> Path | None:
+        if path is not None and not path.is_absolute():
+            raise ValueError("must be an absolute path: it is looked for where the connector runs")
+        return path
+
     @model_validator(mode="after")
     def _one_place(self) -> "Files":
         if (self.folder is None) == (self.stream is None):

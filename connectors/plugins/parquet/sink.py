@@ -15,7 +15,7 @@ from aiokafka import TopicPartition
 from lintas_client import Delivery
 from lintas_client.wire import envelope
 from lintas_client.wire.codec import Codec
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, field_validator
 
 from connectors.plugins.files.threads import Threads
 from connectors.plugins.parquet.arrow_types import Columns
@@ -38,6 +38,13 @@ class Parquet(Config):
     max_mib: PositiveInt = Field(64, description="mebibytes that are gathered in memory before files are written")
     max_seconds: PositiveInt = Field(300, description="how long an event may wait before it is in a file")
     compression: Literal["zstd", "snappy", "gzip", "none"] = Field("zstd", description="of the files")
+
+    @field_validator("folder")
+    @classmethod
+    def _is_absolute(cls, folder: Path) -> Path:
+        if not folder.is_absolute():
+            raise ValueError("must be an absolute path: it is looked for where the connector runs")
+        return folder
 
 
 class ParquetSink:
