@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.plugins.webhook.lanes import Lanes, Pointer, asked_again, key_digest
+from connectors.plugins.webhook.lanes import Lanes, Pointer, key_digest
 
 NOW = 1_000_000
 
@@ -86,7 +86,7 @@ def test_another_life_goes_on_in_order_with_attempts_and_times() -> None:
 def test_what_a_person_asks_for_is_tried_anew_and_nothing_else_is() -> None:
     given_up = {"key": "a", "attempts": 8, "first_failed_ms": 1, "given_up_ms": 2, "reason": "x", "status": None}
     progress: dict[str, Any] = {f"undelivered/0/{offset}": given_up for offset in (4, 5)}
-    progress |= asked_again(["0/4", "0/99"], NOW)
+    progress |= {f"redeliver/0/{offset}": {"asked_ms": NOW} for offset in (4, 99)}
     lanes = Lanes(progress)
     assert (lanes.waiting, lanes.undelivered) == (1, 1)
     pointer = taken(lanes)

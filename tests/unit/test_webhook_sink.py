@@ -12,7 +12,6 @@ from webhook_world import START_MS, Told, World, delivery, secret_file, symmetri
 
 from connectors.plugins.webhook import sink as sink_module
 from connectors.plugins.webhook.answers import Answer, NoAnswer
-from connectors.plugins.webhook.lanes import asked_again
 from connectors.runtime.contract import Bounded, Holding
 from lintas.errors import ConnectorDisabled, ConnectorFailed
 
@@ -137,7 +136,7 @@ async def test_what_a_person_asks_to_be_redelivered_is_read_again_from_the_inbox
     await world.idle(10)
     assert list(world.kept("undelivered/")) == ["undelivered/0/1"]
     mended(world.receiver)
-    world.progress |= asked_again(["0/1"], world.clock())
+    world.progress["redeliver/0/1"] = {"asked_ms": world.clock()}
     await world.restart()
     await world.idle()
     assert world.receiver.numbers() == [1]

@@ -17,11 +17,16 @@ class Gate:
         self._failures = 0
         self._rest_ms = 0  # 0: the receiver is in order
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether the receiver is taken to be out of order."""
+        return self._rest_ms > 0
+
     def slots(self, most: int, now_ms: int) -> int:
         """How many requests may be under way, of ``most``."""
         if now_ms < self._shut_until_ms:
             return 0
-        return 1 if self._rest_ms else most
+        return 1 if self.doubtful else most
 
     def shut(self, until_ms: int) -> None:
         """The receiver asked to be left alone."""
@@ -40,5 +45,5 @@ class Gate:
 
     def answered(self) -> bool:
         """The receiver took an event; whether it was thought to be out of order."""
-        recovered, self._rest_ms, self._failures = self._rest_ms > 0, 0, 0
+        recovered, self._rest_ms, self._failures = self.doubtful, 0, 0
         return recovered

@@ -7,15 +7,13 @@ import bisect
 import hashlib
 import heapq
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, Self
 
 from connectors.runtime.contract import Progress
+from connectors.runtime.undelivered import REDELIVER, UNDELIVERED
 
 WAITING: Final = "waiting/"
-UNDELIVERED: Final = "undelivered/"
-REDELIVER: Final = "redeliver/"
 _KEY_DIGITS: Final = 5
 
 LaneKey = tuple[int, str]
@@ -225,11 +223,3 @@ class Lanes:
 
     def _touch(self, pointer: Pointer) -> None:
         self._changes[WAITING + pointer.place] = pointer
-
-
-def asked_again(places: Iterable[str], at_ms: int) -> dict[str, Any]:
-    """The progress that a person adds so that events that were given up are tried again at the next start.
-
-    ``places`` are what follows `UNDELIVERED` in the names of the connector's progress.
-    """
-    return {REDELIVER + place: {"asked_ms": at_ms} for place in places}

@@ -11,7 +11,7 @@ from connectors.plugins.webhook.answers import Answer, NoAnswer
 from connectors.plugins.webhook.network import ForbiddenAddress
 
 _MOST_READ: Final = 64 * 1024  # bytes of an answer's body, which says nothing to us; beyond it the connection is closed
-_KEEP_ALIVE_SECONDS: Final = 5.0
+_KEEP_ALIVE_SECONDS: Final = 1.5  # shorter than servers keep them: they would close one while we write to it
 _AGENT: Final = "Lintas-Webhook"
 
 

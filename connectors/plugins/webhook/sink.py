@@ -21,6 +21,7 @@ from connectors.plugins.webhook.settings import WebhookConfig, problems_on_this_
 from connectors.plugins.webhook.subscription import Subscription
 from connectors.runtime.context import Context
 from connectors.runtime.contract import Inbox, Progress, Sink
+from lintas import names
 from lintas.errors import ConnectorDisabled, ConnectorFailed
 
 _PATIENCE_SECONDS: Final = 2.0  # a request that takes longer goes on beside the next deliveries
@@ -92,6 +93,7 @@ class WebhookSink(Sink):
                 remedy="mend these files or settings; they are read at the next start.",
             )
         self._inbox = inbox
+        self._topic = names.inbox_topic(self._context.system)
         self._receiver = self._connect(self._config)
         self._courier = Courier(self._config, self._context.name, self._receiver)
         self._lanes = Lanes(progress)
@@ -138,7 +140,7 @@ class WebhookSink(Sink):
     def room(self) -> int:
         """See `Bounded`: few while the receiver is slow, none while it wants to be left alone."""
         free = max(0, self._config.most_waiting - self._lanes.waiting)
-        return min(self._batch, free) if self._slots() > 1 else min(self._slots(), free)
+        return 0 if self._slots() == 0 else min(1 if self._gate.doubtful else self._batch, free)
 
     def holding(self) -> Mapping[str, int]:
         """See `Holding`."""
@@ -187,11 +189,13 @@ class WebhookSink(Sink):
         return self._lanes.has_fresh() and self._slots() > 0 and soon
 
     def _begin_due(self) -> None:
-        while len(self._tasks) < (slots := self._slots()) and not self._allowance.wait(self._now_ms() / 1000):
+        while len(self._tasks) < self._slots() and not self._allowance.wait(self._now_ms() / 1000):
             retrying = sum(retry for _, retry in self._tasks.values())
             # Retries leave half of the requests to events that come for the first time; where one request is to show
             # whether the receiver is in order again, an event that never failed says more.
-            retries = retrying < max(1, self._config.concurrency // 2) and not (slots == 1 and self._lanes.has_fresh())
+            retries = retrying < max(1, self._config.concurrency // 2) and not (
+                self._gate.doubtful and self._lanes.has_fresh()
+            )
             pointer = self._lanes.take(self._now_ms(), retries=retries)
             if pointer is None:
                 return
@@ -209,9 +213,7 @@ class WebhookSink(Sink):
         delivery = self._fresh.get(pointer.place)
         if delivery is None:
             async with self._reading:
-                delivery = await self._inbox.read_again(
-                    TopicPartition(f"inbox.{self._context.system}", pointer.partition), pointer.offset
-                )
+                delivery = await self._inbox.read_again(TopicPartition(self._topic, pointer.partition), pointer.offset)
         if delivery is None:
             self._settle(pointer, Outcome(delivered=False, reason=_NO_LONGER_THERE))
         else:

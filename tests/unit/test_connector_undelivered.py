@@ -1,0 +1,66 @@
+import json
+
+import pytest
+
+from connectors.plugins.webhook.lanes import Lanes, Pointer
+from connectors.runtime.state import ConnectorsState, State, Target, progress_records
+from connectors.runtime.undelivered import Undelivered, redelivering, undelivered
+from lintas.errors import UnknownName
+from schemas.connector_configs import Configured
+
+NOW = 1_800_000_000_000
+
+
+def given_up(*offsets: int) -> dict[str, object]:
+    """The progress of a webhook that has given up events of one partition."""
+    lanes = Lanes({})
+    for offset in offsets:
+        lanes.add(Pointer(0, offset, f"k{offset}"))
+        pointer = lanes.take(NOW, retries=True)
+        assert pointer is not None
+        lanes.failed(pointer, "http-422", 422, NOW)
+        lanes.give_up(pointer, NOW + 1)
+    return lanes.changes()
+
+
+def state(*offsets: int, target: State = State.RUNNING) -> ConnectorsState:
+    return ConnectorsState().of(
+        [
+            Configured("webhook", {}, "rest").record("hook"),
+            Target(target, 4).record("hook"),
+            *progress_records("hook", given_up(*offsets)),
+        ]
+    )
+
+
+def test_what_a_webhook_gives_up_is_listed_in_the_inboxs_order() -> None:
+    found = undelivered(state(10, 9), "hook")
+    assert [one.event for one in found] == ["0/9", "0/10"]
+    assert found[0] == Undelivered("0/9", "http-422", 422, 1, NOW, NOW + 1, asked_for=False)
+
+
+def test_what_is_asked_for_is_noted_and_the_connector_begun_anew() -> None:
+    before = state(9, 10)
+    records = redelivering(before, "hook", ["0/9"], NOW)
+    after = before.of(records)
+    assert after.target("hook") == Target(State.RUNNING, 5)
+    assert [(one.event, one.asked_for) for one in undelivered(after, "hook")] == [("0/9", True), ("0/10", False)]
+    lanes = Lanes(after.progress("hook"))
+    assert (lanes.waiting, lanes.undelivered) == (1, 1)
+
+
+def test_all_may_be_asked_for_and_of_nothing_nothing_is() -> None:
+    assert len(redelivering(state(1, 2, 3), "hook", None, NOW)) == 4
+    assert redelivering(state(), "hook", None, NOW) == []
+
+
+def test_a_paused_connector_stays_paused() -> None:
+    (record,) = redelivering(state(1, target=State.PAUSED), "hook", ["0/1"], NOW)
+    assert (record[0], json.loads(record[1] or b"")) == (b"progress/hook/redeliver/0/1", {"asked_ms": NOW})
+
+
+def test_what_was_not_given_up_cannot_be_asked_for() -> None:
+    with pytest.raises(UnknownName, match="0/2"):
+        redelivering(state(1), "hook", ["0/2"], NOW)
+    with pytest.raises(UnknownName, match="nohook"):
+        undelivered(state(1), "nohook")
