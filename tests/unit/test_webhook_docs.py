@@ -17,9 +17,9 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from webhook_world import World, delivery, secret_file, symmetric
 
+from connectors.plugins.webhook.receiver import http_receiver
 from connectors.plugins.webhook.settings import WebhookConfig
 from connectors.plugins.webhook.signatures import Signer, public_key
-from connectors.plugins.webhook.sink import http_receiver
 from schemas.model import Connector
 
 PAGE = (Path(__file__).parents[2] / "docs/how-to/webhooks.md").read_text()

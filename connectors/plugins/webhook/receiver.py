@@ -8,7 +8,8 @@ from typing import Final, Protocol
 import httpcore
 
 from connectors.plugins.webhook.answers import Answer, NoAnswer
-from connectors.plugins.webhook.network import ForbiddenAddress
+from connectors.plugins.webhook.network import ForbiddenAddress, PinnedNetwork
+from connectors.plugins.webhook.settings import WebhookConfig
 
 _MOST_READ: Final = 64 * 1024  # bytes of an answer's body, which says nothing to us; beyond it the connection is closed
 _KEEP_ALIVE_SECONDS: Final = 1.5  # shorter than servers keep them: they would close one while we write to it
@@ -76,6 +77,17 @@ class HttpReceiver:
     async def close(self) -> None:
         """Let go of the connections."""
         await self._pool.aclose()
+
+
+def http_receiver(config: WebhookConfig) -> Receiver:
+    """The receiver that settings name."""
+    return HttpReceiver(
+        config.url,
+        tls=config.tls(),
+        network=PinnedNetwork(allow_private=config.allow_private),
+        seconds=config.timeout_seconds,
+        connections=config.concurrency + 1,  # one for the handshake
+    )
 
 
 async def _read(response: httpcore.Response) -> None:

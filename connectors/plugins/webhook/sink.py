@@ -13,9 +13,8 @@ from connectors.plugins.webhook.answers import Outcome
 from connectors.plugins.webhook.courier import TOO_LARGE, Courier
 from connectors.plugins.webhook.gate import Gate
 from connectors.plugins.webhook.lanes import Lanes, Pointer, key_digest
-from connectors.plugins.webhook.network import PinnedNetwork
 from connectors.plugins.webhook.rate import Allowance
-from connectors.plugins.webhook.receiver import HttpReceiver, Receiver
+from connectors.plugins.webhook.receiver import Receiver, http_receiver
 from connectors.plugins.webhook.schedule import Schedule
 from connectors.plugins.webhook.settings import WebhookConfig, problems_on_this_machine
 from connectors.plugins.webhook.subscription import Subscription
@@ -37,17 +36,6 @@ _NO_LONGER_THERE: Final = "no-longer-in-the-inbox"
 def unix_ms() -> int:
     """Now, in Unix milliseconds."""
     return time.time_ns() // 1_000_000
-
-
-def http_receiver(config: WebhookConfig) -> Receiver:
-    """The receiver that settings name."""
-    return HttpReceiver(
-        config.url,
-        tls=config.tls(),
-        network=PinnedNetwork(allow_private=config.allow_private),
-        seconds=config.timeout_seconds,
-        connections=config.concurrency + 1,  # one for the handshake
-    )
 
 
 class WebhookSink(Sink):
