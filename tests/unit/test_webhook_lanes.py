@@ -1,5 +1,4 @@
 import json
-import random
 from typing import Any
 
 from hypothesis import given
@@ -74,7 +73,7 @@ def test_another_life_goes_on_in_order_with_attempts_and_times() -> None:
     lanes = lanes_with("a", "b", "a")
     fail(lanes, taken(lanes), NOW + 9000)
     progress = json.loads(json.dumps(lanes.changes()))
-    again = Lanes(dict(random.Random(3).sample(list(progress.items()), len(progress))))
+    again = Lanes(dict(reversed(progress.items())))  # as compaction leaves them: in any order
     assert again.waiting == 3
     assert taken(again).offset == 1
     assert again.take(NOW, retries=True) is None
