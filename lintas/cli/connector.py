@@ -7,6 +7,7 @@ from lintas.cli.connector_files import create, validate
 from lintas.cli.connector_logs import logs
 from lintas.cli.connector_run import run
 from lintas.cli.connector_states import found, states_of, system_option
+from lintas.cli.connector_undelivered import redeliver, undelivered
 from lintas.cli.output import output_option, print_json, print_table
 from lintas.errors import UnknownName
 from lintas.settings import Settings
@@ -22,7 +23,7 @@ def connector() -> None:
     """
 
 
-for command in (run, logs, create, validate, *ACTS):
+for command in (run, logs, create, validate, *ACTS, undelivered, redeliver):
     connector.add_command(command)
 
 
