@@ -1,0 +1,1 @@
+"""PostgreSQL as a source, by outbox or by logical replication, and as a sink."""

@@ -1,0 +1,100 @@
+"""A connection to an agency's PostgreSQL, and its errors told without anything personal."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from pydantic import Field
+
+from connectors.plugins.postgres.statements import query
+from connectors.runtime.plugin import Config
+from lintas.errors import ConnectorFailed
+
+Connection = psycopg.AsyncConnection[Any]
+_DEFAULTS: Final = {
+    "connect_timeout": "10",
+    "target_session_attrs": "read-write",
+    # A server that is gone is noticed within half a minute.
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+}
+# Classes of SQLSTATE whose messages name tables, columns, roles and servers, but no value of a row (Appendix A).
+_TELLING: Final = ("08", "28", "3D", "3F", "42", "53", "55", "57", "58")
+_OTHERS_MAY_READ: Final = 0o077
+
+
+class DatabaseConfig(Config):
+    """What every PostgreSQL connector is told about its database."""
+
+    dsn_file: Path = Field(
+        description="file with libpq's connection string or URI, password and TLS settings included "
+        "(`postgresql://lintas:...@db.example/births?sslmode=verify-full&sslrootcert=/etc/ssl/db-ca.pem`)"
+    )
+
+
+def problems_of(config: DatabaseConfig) -> list[tuple[str, str]]:
+    """What is wrong with the file of the connection, as (field, message)."""
+    try:
+        conninfo_to_dict(config.dsn_file.read_text(encoding="utf-8").strip())
+        mode = config.dsn_file.stat().st_mode
+    except (OSError, UnicodeDecodeError) as error:
+        return [("dsn_file", f"{config.dsn_file} cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}")]
+    except psycopg.ProgrammingError:
+        return [("dsn_file", f"{config.dsn_file} holds neither a connection string nor a URI of libpq")]
+    if mode & _OTHERS_MAY_READ:
+        return [("dsn_file", f"others may read {config.dsn_file}, which holds a password: chmod 600")]
+    return []
+
+
+async def connected(config: DatabaseConfig, connector: str) -> Connection:
+    """A session in autocommit mode.
+
+    Raises:
+        ConnectorFailed: the file cannot be used, or the server does not let us in.
+    """
+    if found := problems_of(config):
+        raise ConnectorFailed(
+            connector=connector,
+            reason=found[0][1],
+            remedy="mend the file that dsn_file names; it is read at each start.",
+        )
+    given = conninfo_to_dict(config.dsn_file.read_text(encoding="utf-8").strip())
+    with told(connector, "check the address, role and password in the file that dsn_file names."):
+        connection = await psycopg.AsyncConnection.connect(
+            make_conninfo(**{**_DEFAULTS, "application_name": f"lintas {connector}", **given}), autocommit=True
+        )
+        await connection.execute(query("session"))
+    return connection
+
+
+@contextlib.contextmanager
+def told(connector: str, remedy: str) -> Iterator[None]:
+    """Tell PostgreSQL's errors as the connector's, without the values that they may quote.
+
+    Raises:
+        ConnectorFailed: in place of any error of PostgreSQL.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        raise ConnectorFailed(connector=connector, reason=_reason(error), remedy=remedy) from None
+
+
+def _reason(error: psycopg.Error) -> str:
+    """What PostgreSQL says, or only what kind of error it is where its words may quote a row."""
+    diagnosis = error.diag
+    if error.sqlstate is None:  # from libpq: about the connection
+        return " ".join(str(error).split()) or type(error).__name__
+    if error.sqlstate[:2] in _TELLING:
+        return f"{diagnosis.message_primary} ({error.sqlstate})"
+    places = {
+        "table": diagnosis.table_name,
+        "column": diagnosis.column_name,
+        "constraint": diagnosis.constraint_name,
+    }
+    where = ", ".join(f"{kind} {name}" for kind, name in places.items() if name)
+    return f"PostgreSQL refused with {type(error).__name__} ({error.sqlstate}){f' at {where}' if where else ''}"
