@@ -62,10 +62,12 @@ async def connected(config: DatabaseConfig, connector: str) -> Connection:
             reason=found[0][1],
             remedy="mend the file that dsn_file names; it is read at each start.",
         )
-    given = conninfo_to_dict(config.dsn_file.read_text(encoding="utf-8").strip())
+    text = config.dsn_file.read_text(encoding="utf-8").strip()
+    given = conninfo_to_dict(text)
+    ours = {**_DEFAULTS, "application_name": f"lintas {connector}"}
     with told(connector, "check the address, role and password in the file that dsn_file names."):
         connection = await psycopg.AsyncConnection.connect(
-            make_conninfo(**{**_DEFAULTS, "application_name": f"lintas {connector}", **given}), autocommit=True
+            make_conninfo(text, **{name: value for name, value in ours.items() if name not in given}), autocommit=True
         )
         await connection.execute(query("session"))
     return connection

@@ -23,7 +23,8 @@ from connectors.runtime.context import Context
 from connectors.runtime.contract import Outgoing, Portion, Progress, Refusal
 from connectors.runtime.plugin import Guarantee, Plugin
 
-_PROGRESS: Final = "published"  # the ids of the events of the last transaction
+_IDS: Final = "published"  # progress: the ids of the last transaction's events ...
+_MENDED: Final = "mended"  # ... and how often those had been refused that had been
 _WAIT_SECONDS: Final = 1.0
 _TIDY_SECONDS: Final = 60.0
 _DAY_SECONDS: Final = 86_400
@@ -57,7 +58,7 @@ class OutboxSource:
         """Mark what the last transaction has published, and listen."""
         connection = await self._connect()
         with self._told():
-            await self._publish(connection, progress.get(_PROGRESS) or [])
+            await self._publish(connection, progress)
             await connection.execute(SQL("LISTEN {}").format(Identifier(self._channel)))
 
     async def poll(self) -> Portion | None:
@@ -86,7 +87,7 @@ class OutboxSource:
         """Mark the rows, and let go of them."""
         connection = self._open()
         with self._told():
-            await self._publish(connection, portion.progress.get(_PROGRESS) or [])
+            await self._publish(connection, portion.progress)
             await connection.execute("COMMIT")
 
     async def stop(self) -> None:
@@ -113,8 +114,9 @@ class OutboxSource:
         if not rows:
             await connection.commit()
             return None
-        events = [await self._event(*row) for row in rows]
-        return Portion(events, {_PROGRESS: [event.id for event in events]})
+        events = [await self._event(*row) for *row, _ in rows]
+        mended = {event.id: row[-1] for event, row in zip(events, rows, strict=True) if row[-1]}
+        return Portion(events, {_IDS: [event.id for event in events], _MENDED: mended})
 
     async def _event(
         self, row: int, event_id: str, event_type: str, payload: str, subject: str | None, key: str | None, time: Any
@@ -124,9 +126,10 @@ class OutboxSource:
             data = fitted((await self._context.registry.event_type(event_type)).codec.type, data)
         return Outgoing(event_type, data, event_id, subject, time, key, origin=f"outbox row {row}")
 
-    async def _publish(self, connection: Connection, ids: Sequence[str]) -> None:
-        statement = "outbox_publish" if self._config.keep_days else "outbox_remove"
-        await connection.execute(query(statement, outbox=self._outbox), {"ids": list(ids)})
+    async def _publish(self, connection: Connection, progress: Progress) -> None:
+        ids, mended = progress.get(_IDS) or [], progress.get(_MENDED) or {}
+        statement = query("outbox_publish" if self._config.keep_days else "outbox_remove", outbox=self._outbox)
+        await connection.execute(statement, {"ids": ids, "refusals": [mended.get(event_id, 0) for event_id in ids]})
 
     async def _tidy(self, connection: Connection) -> None:
         """Remove some of the rows whose time is over, while there is nothing else to do."""

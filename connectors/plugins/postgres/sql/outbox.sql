@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS outbox (
     time         timestamptz NOT NULL DEFAULT now(),
     state        text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'published', 'refused')),
     reason       text,
+    refusals     integer NOT NULL DEFAULT 0,
     published_at timestamptz
 );
 CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (id) WHERE state = 'waiting';
@@ -43,6 +44,7 @@ COMMENT ON COLUMN outbox.key IS 'events of one key stay in order; null: the subj
 COMMENT ON COLUMN outbox.time IS 'when it happened';
 COMMENT ON COLUMN outbox.state IS 'waiting; published; refused: mend the row and set it to waiting';
 COMMENT ON COLUMN outbox.reason IS 'why it was refused: fields and rules, no values';
+COMMENT ON COLUMN outbox.refusals IS 'how often it was refused; the connector counts';
 
 -- Wakes the connector, which otherwise looks once a second. A database with very many small transactions may drop the
 -- trigger: NOTIFY makes their commits wait for one another.

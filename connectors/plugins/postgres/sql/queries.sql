@@ -22,7 +22,7 @@ WITH claimed AS MATERIALIZED (
 ), measured AS (
     SELECT id, sum(size) OVER (ORDER BY id) - size AS before FROM claimed
 )
-SELECT id, event_id, event_type, payload::text, subject, outbox.key, time
+SELECT id, event_id, event_type, payload::text, subject, outbox.key, time, refusals
 FROM {outbox} AS outbox JOIN measured USING (id)
 WHERE before < 2000000 AND NOT EXISTS (
     SELECT FROM held
@@ -31,17 +31,21 @@ WHERE before < 2000000 AND NOT EXISTS (
 ORDER BY id
 
 -- name: outbox_publish
--- Mark what is on the bus.
-UPDATE {outbox} SET state = 'published', reason = NULL, published_at = now()
-WHERE event_id = ANY(%(ids)s) AND state = 'waiting'
+-- Mark what is on the bus: not a row that was refused and has been mended since.
+UPDATE {outbox} AS outbox SET state = 'published', reason = NULL, published_at = now()
+FROM unnest(%(ids)s::text[], %(refusals)s::integer[]) AS done (event_id, refusals)
+WHERE outbox.event_id = done.event_id AND outbox.refusals = done.refusals AND state = 'waiting'
 
 -- name: outbox_remove
 -- ... or let go of it.
-DELETE FROM {outbox} WHERE event_id = ANY(%(ids)s) AND state = 'waiting'
+DELETE FROM {outbox} AS outbox
+USING unnest(%(ids)s::text[], %(refusals)s::integer[]) AS done (event_id, refusals)
+WHERE outbox.event_id = done.event_id AND outbox.refusals = done.refusals AND state = 'waiting'
 
 -- name: outbox_refuse
 -- Mark a row that the bus would not take.
-UPDATE {outbox} SET state = 'refused', reason = %(reason)s WHERE event_id = %(id)s AND state = 'waiting'
+UPDATE {outbox} SET state = 'refused', reason = %(reason)s, refusals = refusals + 1
+WHERE event_id = %(id)s AND state = 'waiting'
 
 -- name: outbox_tidy
 -- Remove rows that were published long ago, some at a time.
