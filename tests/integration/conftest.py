@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from lane_bus import running_bus
 from lane_promises import Workers
+from postgres_server import Server, running
 
 from lintas.local.bus import LocalBus
 from lintas.settings import Settings
@@ -24,6 +25,13 @@ def local_bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBus]:
 def catalogue_bus(local_bus: LocalBus) -> Settings:
     """The settings of ``local_bus``."""
     return Settings(home=local_bus.home.path)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A PostgreSQL for tests of connectors, each with a database of its own; tests may crash it."""
+    with running(tmp_path_factory.mktemp("postgres")) as started:
+        yield started
 
 
 @pytest.fixture

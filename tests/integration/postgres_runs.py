@@ -87,18 +87,25 @@ class FileBus(Bus):
     """One that outlives a process; a line that was cut short is a transaction that never was."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__()
+        seen = history(path)
+        super().__init__(seen.events, seen.progress)
         path.touch()
-        whole = path.read_bytes().rpartition(b"\n")[0]
-        os.truncate(path, len(whole) + bool(whole))
-        for line in whole.splitlines():
-            super().commit(*json.loads(line))
+        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
         self._path = path
 
     def commit(self, events: Sequence[Mapping[str, Any]], progress: Progress) -> None:
         with self._path.open("ab", buffering=0) as file:
             file.write(json.dumps([events, progress]).encode() + b"\n")
         super().commit(events, progress)
+
+
+def history(path: Path) -> Bus:
+    """What a file holds by now, whoever writes to it."""
+    seen = Bus()
+    for line in path.read_bytes().splitlines(keepends=True) if path.exists() else ():
+        if line.endswith(b"\n"):
+            seen.commit(*json.loads(line))
+    return seen
 
 
 class Step(Protocol):
@@ -179,7 +186,7 @@ class Victim:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, self._log.read_text()[-4000:]
-            time.sleep(random.uniform(0.1, every))
+            time.sleep(random.uniform(0.05, every))
             self.kill()
             self.start()
 

@@ -65,7 +65,7 @@ class ReplicationSource:
     def __init__(self, config: ReplicationConfig, context: Context) -> None:
         self._config, self._context = config, context
         self._connection: Connection | None = None
-        self._slot: Slot
+        self._slot: Slot | None = None
         self._identity = ""
         self._mappers: list[tuple[RowEvents, Mapper]] = []
         self._began = False  # the place at which we began is in the progress
@@ -84,18 +84,19 @@ class ReplicationSource:
 
     async def poll(self) -> Portion | None:
         """The next changes that become events, or a place further on."""
+        slot = self._open()
         if not self._began:
             self._began = True
-            return Portion((), self._slot.place.progress())
+            return Portion((), slot.place.progress())
         with self._told():
-            before = self._slot.place
-            if (found := await self._slot.changes(self._config.rows)) is None:
+            before = slot.place
+            if (found := await slot.changes(self._config.rows)) is None:
                 await asyncio.sleep(_WAIT_SECONDS)
-                found = await self._slot.changes(self._config.rows)
+                found = await slot.changes(self._config.rows)
             if found is None:
-                return self._quiet()
+                return self._quiet(slot)
             events = [event for change in found for event in await self._events(change)]
-        return Portion(events, self._slot.place.progress()) if self._slot.place != before else None
+        return Portion(events, slot.place.progress()) if slot.place != before else None
 
     async def refused(self, refusals: Sequence[Refusal]) -> bool:
         """List them in the table ``refused``."""
@@ -106,24 +107,30 @@ class ReplicationSource:
     async def written(self, portion: Portion) -> None:  # noqa: ARG002  the slot knows how far it was read
         """Let the server forget what is on the bus."""
         with self._told():
-            await self._slot.release()
+            await self._open().release()
         self._moved_at = asyncio.get_running_loop().time()
 
     async def stop(self) -> None:
         """Disconnect."""
+        if self._slot is not None:
+            await self._slot.close()
         if self._connection is not None:
             await self._connection.close()
 
     def _told(self) -> contextlib.AbstractContextManager[None]:
         return told(self._context.name, _REMEDY)
 
-    def _quiet(self) -> Portion | None:
+    def _open(self) -> Slot:
+        assert self._slot is not None, "started first"
+        return self._slot
+
+    def _quiet(self, slot: Slot) -> Portion | None:
         """A place behind what does not concern us, so that the server need not keep its log."""
         now = asyncio.get_running_loop().time()
-        if self._slot.quiet_until <= self._slot.place.done or now - self._moved_at < _QUIET_SECONDS:
+        if slot.quiet_until <= slot.place.done or now - self._moved_at < _QUIET_SECONDS:
             return None
-        self._slot.place = Place(self._slot.quiet_until)
-        return Portion((), self._slot.place.progress())
+        slot.place = Place(slot.quiet_until)
+        return Portion((), slot.place.progress())
 
     async def _find_slot(self, connection: Connection, place: Place | None) -> Slot:
         name, publication = self._config.slot, self._config.publication

@@ -4,9 +4,11 @@ It is read by looking (``pg_logical_slot_peek_binary_changes``) and moved only w
 written to the bus is there to be read again.
 """
 
+import contextlib
 import dataclasses
 from typing import Any, Final
 
+import psycopg
 from psycopg.sql import Literal
 
 from connectors.plugins.postgres.database import Connection
@@ -82,8 +84,19 @@ class Slot:
         return [found for (message,) in rows if (found := self._read(message)) is not None]
 
     async def release(self) -> None:
-        """Let the server forget the log up to where transactions are done with; only once that is on the bus."""
-        await self._connection.execute(query("slot_advance"), {"slot": self._name, "lsn": written(self.place.done)})
+        """Let the server forget the log up to where transactions are done with; only once that is on the bus.
+
+        Both this and a look read the log from the oldest transaction on that was open lately, so that it is done once
+        for each look, not for each portion.
+        """
+        if self._cursor is None:
+            await self._connection.execute(query("slot_advance"), {"slot": self._name, "lsn": written(self.place.done)})
+
+    async def close(self) -> None:
+        """Let go of what was read ahead."""
+        if self._cursor is not None:
+            with contextlib.suppress(psycopg.Error):  # the session is gone, and the cursor with it
+                await self._cursor.close()
 
     async def _look(self) -> int:
         """Have the server read what was committed since the slot's place; up to where it has looked.
