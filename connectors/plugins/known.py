@@ -10,6 +10,9 @@ from connectors.plugins.fhir import files as fhir_files
 from connectors.plugins.fhir import push as fhir_push
 from connectors.plugins.files import source as files
 from connectors.plugins.parquet import sink as parquet
+from connectors.plugins.postgres import outbox as postgres_outbox
+from connectors.plugins.postgres import replication as postgres_replication
+from connectors.plugins.postgres import sink as postgres_sink
 from connectors.plugins.webhook import plugin as webhook
 from connectors.runtime.plugin import Plugin
 
@@ -22,5 +25,8 @@ PLUGINS: Final[tuple[Plugin, ...]] = (
     fhir_push.PLUGIN,
     files.PLUGIN,
     parquet.PLUGIN,
+    postgres_outbox.PLUGIN,
+    postgres_replication.PLUGIN,
+    postgres_sink.PLUGIN,
     webhook.PLUGIN,
 )

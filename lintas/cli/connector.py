@@ -6,6 +6,7 @@ from lintas.cli.connector_acts import ACTS
 from lintas.cli.connector_files import create, validate
 from lintas.cli.connector_logs import logs
 from lintas.cli.connector_run import run
+from lintas.cli.connector_sql import sql
 from lintas.cli.connector_states import found, states_of, system_option
 from lintas.cli.connector_undelivered import redeliver, undelivered
 from lintas.cli.output import output_option, print_json, print_table
@@ -18,12 +19,12 @@ def connector() -> None:
     """Run connectors, and see to them.
 
     A connector makes events of a database, a folder or a feed, or gives a system's inbox to something else. All verbs
-    but run and logs work through the system's own topic, with its credentials from the folder of secrets: a runtime
-    need not be near, and does what was asked for once it runs.
+    but run, logs and sql work through the system's own topic, with its credentials from the folder of secrets: a
+    runtime need not be near, and does what was asked for once it runs.
     """
 
 
-for command in (run, logs, create, validate, *ACTS, undelivered, redeliver):
+for command in (run, logs, create, validate, sql, *ACTS, undelivered, redeliver):
     connector.add_command(command)
 
 

@@ -254,6 +254,9 @@ def test_what_is_missing_is_told_with_the_remedy(postgres_server: Server, tmp_pa
     with pytest.raises(ConnectorFailed, match="password authentication failed") as told:
         run(source(empty), Bus(), lambda: True)
     assert "secret-word" not in str(told.value)
+    empty.dsn_file.unlink()
+    with pytest.raises(ConnectorFailed, match="cannot be read: No such file"):
+        run(source(empty), Bus(), lambda: True)
 
 
 def under_fire(database: Database, folder: Path, *, seconds: float, every: float) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from lintas_client.wire.codec import Codec
 
-from connectors.plugins.postgres.columns import Column, Unstorable, alterations, columns_of, table_name
+from connectors.plugins.postgres.columns import Column, Unstorable, _jsonb, alterations, columns_of, table_name
 
 
 def codec(*fields: dict[str, Any]) -> Codec:
@@ -108,8 +108,6 @@ def test_a_table_is_called_as_its_agreement(agreement: str, table: str) -> None:
     [("a\0b", False), ("a\\u0000b", True), ("\\\0", False), ("\\\\u0000", True), ("", True)],
 )
 def test_only_a_true_nul_cannot_be_kept_in_json(text: str, storable: bool) -> None:
-    from connectors.plugins.postgres.columns import _jsonb
-
     if storable:
         assert _jsonb([text]).obj
     else:

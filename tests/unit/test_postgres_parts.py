@@ -117,7 +117,7 @@ def test_the_example_of_a_kind_is_valid(plugin: Plugin) -> None:
         ("host=db dbname=x passfile=/etc/pgpass", 0o600, None),
         ("postgresql://a:secret-word@db/x", 0o640, "others may read"),
         ("postgresql://a:secret-word@db/x?nonsense=1", 0o600, "neither a connection string"),
-        (None, 0o600, "cannot be read: No such file"),
+        (None, 0o600, None),  # it may be on the machine where the connector runs
     ],
 )
 def test_the_file_of_the_connection_is_checked_without_showing_it(

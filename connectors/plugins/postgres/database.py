@@ -37,17 +37,22 @@ class DatabaseConfig(Config):
 
 
 def problems_of(config: DatabaseConfig) -> list[tuple[str, str]]:
-    """What is wrong with the file of the connection, as (field, message)."""
+    """What is wrong with the file of the connection, as (field, message).
+
+    That it is not there says nothing: settings are checked on other machines than the connector runs on.
+    """
+    return [("dsn_file", reason) for reason in _problems_of_file(config.dsn_file)] if config.dsn_file.exists() else []
+
+
+def _problems_of_file(file: Path) -> Iterator[str]:
     try:
-        conninfo_to_dict(config.dsn_file.read_text(encoding="utf-8").strip())
-        mode = config.dsn_file.stat().st_mode
+        conninfo_to_dict(file.read_text(encoding="utf-8").strip())
+        if file.stat().st_mode & _OTHERS_MAY_READ:
+            yield f"others may read {file}, which holds a password: chmod 600"
     except (OSError, UnicodeDecodeError) as error:
-        return [("dsn_file", f"{config.dsn_file} cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}")]
+        yield f"{file} cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}"
     except psycopg.ProgrammingError:
-        return [("dsn_file", f"{config.dsn_file} holds neither a connection string nor a URI of libpq")]
-    if mode & _OTHERS_MAY_READ:
-        return [("dsn_file", f"others may read {config.dsn_file}, which holds a password: chmod 600")]
-    return []
+        yield f"{file} holds neither a connection string nor a URI of libpq"
 
 
 async def connected(config: DatabaseConfig, connector: str) -> Connection:
@@ -56,11 +61,9 @@ async def connected(config: DatabaseConfig, connector: str) -> Connection:
     Raises:
         ConnectorFailed: the file cannot be used, or the server does not let us in.
     """
-    if found := problems_of(config):
+    for reason in _problems_of_file(config.dsn_file):
         raise ConnectorFailed(
-            connector=connector,
-            reason=found[0][1],
-            remedy="mend the file that dsn_file names; it is read at each start.",
+            connector=connector, reason=reason, remedy="mend the file that dsn_file names; it is read at each start."
         )
     text = config.dsn_file.read_text(encoding="utf-8").strip()
     given = conninfo_to_dict(text)
