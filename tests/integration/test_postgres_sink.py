@@ -238,7 +238,7 @@ def under_fire(database: Database, folder: Path, *, each: int, every: float, sec
 
 
 def test_killed_again_and_again_the_table_equals_the_inbox_row_by_row(database: Database, tmp_path: Path) -> None:
-    assert under_fire(database, tmp_path, each=2000, every=0.3, seconds=60) >= 2
+    assert under_fire(database, tmp_path, each=1500, every=0.5, seconds=60) >= 2
 
 
 @pytest.mark.long
