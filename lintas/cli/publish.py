@@ -145,7 +145,7 @@ class _Run:
     def sums(self) -> str:
         """What became of the lines so far."""
         refused = f", {self.rejected:,} rejected" if self.rejected else ""
-        return f"{self.published:,} events of {self.event_type} published{refused}"
+        return f"{self.published:,} event{'' if self.published == 1 else 's'} of {self.event_type} published{refused}"
 
 
 def _too_long() -> EventLine:
