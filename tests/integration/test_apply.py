@@ -489,7 +489,7 @@ def run(bus: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[i
 
     def invoke(*arguments: str) -> tuple[int, str]:
         result = CliRunner().invoke(catalogue, arguments, catch_exceptions=False)
-        print(result.output)  # shown where a test fails
+        print(result.output)  # noqa: T201  shown where a test fails
         return result.exit_code, result.stdout
 
     return invoke
