@@ -112,7 +112,7 @@ def _boolean(origin: Origin) -> Convert:
 
 
 def _number(value: Any, origin: Origin) -> decimal.Decimal:
-    if isinstance(value, decimal.Decimal):
+    if isinstance(value, decimal.Decimal) and value.is_finite():
         return value
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise Unconvertible("number", "must be a number")

@@ -97,7 +97,7 @@ def _joined(record: Mapping[str, Any], columns: tuple[str, ...], empty: frozense
 def _digest(record: Mapping[str, Any], columns: tuple[str, ...]) -> str:
     """The beginning of the SHA-256 of the columns' values as a JSON list: no two lists are written alike."""
     values = [plain(_at(record, column)) for column in columns]
-    written = json.dumps(values, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    written = json.dumps(values, ensure_ascii=False, separators=(",", ":"), sort_keys=True, default=bytes.hex)
     return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_DIGITS]
 
 

@@ -1,5 +1,6 @@
 """A declared mapping makes records into events, and tells everything that is wrong, with fields and without values."""
 
+import contextlib
 import datetime as dt
 import json
 import re
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from lintas_client.wire import json_data
 from lintas_client.wire.codec import Codec
 from pydantic import ValidationError
@@ -304,6 +307,35 @@ def test_a_constant_null_is_given_too() -> None:
     mapped = person(income={"value": None}).event(SOMEBODY)
     assert mapped is not None
     assert mapped.data["income"] is None
+
+
+ANYTHING = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.decimals(), st.datetimes(), st.dates(),
+        st.times(), st.binary(max_size=20), st.uuids(),
+        st.from_regex(r"[-+]?[0-9.,]{1,40}([eE][-+]?[0-9]{1,4})?", fullmatch=True),
+    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)  # fmt: skip
+
+
+@given(record=st.fixed_dictionaries(dict.fromkeys(("nik", "sex", "born", "alive", "income", "at", "kids"), ANYTHING)))
+def test_whatever_a_record_holds_it_is_mapped_or_refused_with_reasons(record: dict[str, Any]) -> None:
+    data = PERSON_DATA | {"income": {"column": "income", "decimal_mark": ","}, "alive": "alive", "children": "kids"}
+    data |= {"father.name": {"cel": "string(record.income)"}, "father.nationality": {"column": ["sex", "nik"]}}
+    data |= {"father.age": "income"}
+    mapping = {
+        "event_type": "x.v1",
+        "data": data,
+        "time": {"column": "at", "zone": "Z"},
+        "id": {"digest": ["nik", "at"]},
+    }
+    mapper = Mapper(EventMapping.model_validate(mapping), PERSON)
+    with contextlib.suppress(Unmappable):
+        mapped = mapper.event(record)
+        assert mapped is not None
+        assert re.fullmatch("[0-9a-f]{32}", mapped.id or "")
 
 
 def test_nothing_of_an_event_is_shown_in_its_representation() -> None:

@@ -1,8 +1,10 @@
 """Physical lines of a binary file, with their numbers and byte offsets."""
 
+from collections import deque
 from typing import BinaryIO, Final, Protocol
 
 LONGEST: Final = 4 * 1024 * 1024  # bytes of a line; an event may have 1,000,000
+MOST_BACK: Final = 200  # lines
 UTF8_BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -16,7 +18,7 @@ class Lines(Protocol):
         """The next line with its end, cut behind LONGEST bytes; None at the end."""
 
     def back(self, lines: list[bytes]) -> None:
-        """Take lines back that were handed out last, to hand them out again."""
+        """Take lines back that were handed out last, MOST_BACK at most, to hand them out again."""
 
 
 class FileLines:
@@ -24,6 +26,7 @@ class FileLines:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        self._lengths: deque[int] = deque(maxlen=MOST_BACK)  # of the lines as they are, uncut
         self.number = 0
         self.offset = 0
 
@@ -37,20 +40,21 @@ class FileLines:
         line = self._file.readline(LONGEST + 1)
         if not line:
             return None
-        self.number += 1
-        self.offset += len(line)
-        rest = line
+        length, rest = len(line), line
         while len(rest) > LONGEST and not rest.endswith(b"\n"):
             rest = self._file.readline(LONGEST + 1)
-            self.offset += len(rest)
+            length += len(rest)
+        self.number += 1
+        self.offset += length
+        self._lengths.append(length)
         return line
 
     def back(self, lines: list[bytes]) -> None:
         """Take lines back that were handed out last, to hand them out again."""
-        if lines:
-            self.number -= len(lines)
-            self.offset -= sum(map(len, lines))
-            self._file.seek(self.offset)
+        for _ in lines:
+            self.number -= 1
+            self.offset -= self._lengths.pop()
+        self._file.seek(self.offset)
 
 
 def is_too_long(line: bytes) -> bool:
