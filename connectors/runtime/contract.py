@@ -44,10 +44,15 @@ class Outgoing:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Portion:
-    """Events and the progress that has been made once they are written; either may be empty."""
+    """Events and the progress that has been made once they are written; either may be empty.
+
+    ``set_aside`` is how many rows or messages could not be made into events, and lie where their owner finds them; they
+    are counted as refused once the portion is written.
+    """
 
     events: Sequence[Outgoing] = ()
     progress: Progress = dataclasses.field(default_factory=dict)
+    set_aside: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ class ConnectorObserver(Protocol):
         """Events of a source are committed."""
 
     def refused(self, who: Who, events: int) -> None:
-        """The bus would not take events of a source, and the source has set them aside or failed."""
+        """The bus would not take events of a source, or it could make none of what it read."""
 
     def delivered(self, who: Who, events: int, seconds: float) -> None:
         """A sink has taken deliveries and its positions are committed; ``seconds`` is how long it took them."""

@@ -47,6 +47,8 @@ async def _write(source: Source, given: Given, portion: Portion) -> None:
             raise _failed(given.who.connector, refusals)
     await given.journal.write(ready, portion.progress)
     given.observer.committed(given.who)
+    if portion.set_aside:
+        given.observer.refused(given.who, portion.set_aside)
     for event_type, count in types.items():
         given.observer.published(given.who, event_type, count)
     await source.written(portion)

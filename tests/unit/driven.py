@@ -41,12 +41,13 @@ class DrivenSource:
     Attributes:
         events: what is on the bus.
         progress: what was written with it.
+        set_aside: how many rows or messages the source could make no event of.
     """
 
     def __init__(self) -> None:
         self.events: list[Outgoing] = []
         self.progress: dict[str, Any] = {}
-        self.refused_origins: list[str] = []
+        self.set_aside = 0
 
     async def life(self, source: Source, portions: int = 1000, *, crash: bool = False) -> int:
         """Run a source until it has nothing or has written so many portions; return how many.
@@ -82,9 +83,9 @@ class DrivenSource:
             except MalformedEvent as error:
                 refusals.append(Refusal(event, [str(problem) for problem in error.problems]))
         if refusals:
-            self.refused_origins += [refusal.event.origin for refusal in refusals]
             assert await source.refused(refusals), "else the connector fails"
         self.events += good
+        self.set_aside += portion.set_aside
         self.progress = _with(self.progress, json.loads(json.dumps(portion.progress)))
 
 

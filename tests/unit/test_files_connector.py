@@ -123,6 +123,7 @@ async def test_bad_rows_are_listed_beside_the_file_with_line_and_reasons_and_wit
     (tmp_path / "quakes.csv").write_text("\r\n".join(lines) + "\r\n", newline="")
     driven = await read_all(tmp_path)
     assert ids(driven) == ["q1", "q5"]
+    assert driven.set_aside == 2
     rejected = told(tmp_path / "done" / "quakes.csv.rejected.csv")
     assert [(one["line"], one["record"], one["column"], one["field"], one["rule"]) for one in rejected] == [
         ("3", "2", "lat", "data.latitude", "number"),

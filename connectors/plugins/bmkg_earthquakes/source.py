@@ -130,7 +130,7 @@ class EarthquakeSource:
         self._unreadable = [*self._unreadable, *new][-_TOLD:]
         self._seen = dict.fromkeys([*self._seen][-_REMEMBERED:])
         events.sort(key=lambda event: str(event.time))  # feeds have the newest first
-        return Portion(events, {_SEEN: [*self._seen], _UNREADABLE: self._unreadable})
+        return Portion(events, {_SEEN: [*self._seen], _UNREADABLE: self._unreadable}, set_aside=len(new))
 
     async def _document(self, feed: str) -> Any:
         """The feed, None if it has not changed or is not to be had for a while.

@@ -166,7 +166,8 @@ class FolderSource:
         self._known[now.reading.digest] = now.reading
         for digest in [*forgotten(self._known, self._settings.remember)]:
             progress[self._known.pop(digest).key] = None
-        return Portion(now.making.events, {**progress, now.reading.key: now.reading.as_json()})
+        progress[now.reading.key] = now.reading.as_json()
+        return Portion(now.making.events, progress, set_aside=len(now.making.rejected))
 
     def _reject(self, now: _Open, entries: Sequence[Any]) -> None:
         now.rejected.add(entries)

@@ -113,7 +113,7 @@ class StreamSource:
             return None
         self._making = Making(self._mapper, self._path.name, "", rows)
         self._rejected.add(self._making.rejected)
-        return Portion(self._making.events)
+        return Portion(self._making.events, set_aside=len(self._making.rejected))
 
     async def refused(self, refusals: Sequence[Refusal]) -> bool:
         """List the rows beside the pipe."""
