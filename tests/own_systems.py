@@ -120,6 +120,27 @@ class OwnSystems:
             await producer.stop()
         await asyncio.to_thread(self._wait_until_visible, (names.inbox_topic(self.consumer), partition))
 
+    async def deliver_many(self, payloads: list[dict[str, Any]], *, at_once: int = 100) -> None:
+        """Write to the consumer's inbox as the bus does, some in each committed transaction, in turn to partitions."""
+        producer = AIOKafkaProducer(
+            **credentials.aiokafka_options(self.settings, names.ADMIN), transactional_id=f"test-{uuid.uuid4().hex}"
+        )
+        await producer.start()
+        try:
+            for start in range(0, len(payloads), at_once):
+                async with producer.transaction():
+                    for number, data in enumerate(payloads[start : start + at_once]):
+                        event = prepare(self.registered, self.publisher, data)
+                        await producer.send(
+                            names.inbox_topic(self.consumer),
+                            event.value,
+                            event.key,
+                            partition=number % PARTITIONS,
+                            headers=event.headers,
+                        )
+        finally:
+            await producer.stop()
+
     def _wait_until_visible(self, place: tuple[str, int]) -> None:
         """A transaction's end is acknowledged before it is written to every partition."""
         cluster, deadline = Cluster(self.settings), time.monotonic() + 10

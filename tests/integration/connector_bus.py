@@ -12,6 +12,7 @@ The system needs its topic: ``OwnSystems.create(settings).with_connectors()``, o
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -40,6 +41,7 @@ class ConnectorBus:
         self._program = (*program, "--system", system, "--listen", "127.0.0.1:0")
         self._log = folder / f"connectors-{system}.log"
         self.running: list[Worker] = []
+        self._started = 0
 
     def configure(self, name: str, plugin: str, config: Mapping[str, Any]) -> None:
         """Create a connector, or give it other settings."""
@@ -55,6 +57,7 @@ class ConnectorBus:
 
     def start(self, **environment: str) -> Worker:
         """One more runtime."""
+        self._started += 1
         self.running.append(Worker(self._settings, self._log, self._program, **environment))
         return self.running[-1]
 
@@ -66,6 +69,13 @@ class ConnectorBus:
     def end(self) -> int:
         """End the runtime that was started last with SIGTERM; the exit code."""
         return self.running.pop().end()
+
+    @property
+    def address(self) -> str:
+        """Where the runtime that was started last answers REST."""
+        told = re.compile(r"REST and metrics are at (http://[0-9.]+:[0-9]+)")
+        wait_until(lambda: len(told.findall(self.text)) >= self._started, "the runtime says where it answers")
+        return str(told.findall(self.text)[-1])
 
     @property
     def text(self) -> str:
