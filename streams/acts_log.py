@@ -19,7 +19,12 @@ DONE, FAILED, UNFINISHED = "done", "failed", "unfinished"
 OUTCOMES: Final = (DONE, FAILED, UNFINISHED)
 REDRIVE, DISCARD, REPLAY, CANCEL, UNMASK = "redrive", "discard", "replay", "cancel", "unmask"
 RESUME, APPLY, RESIZE = "resume", "apply", "resize"
-ACTS: Final = (REDRIVE, DISCARD, REPLAY, CANCEL, UNMASK, RESUME, APPLY, RESIZE)
+CONNECTOR_PAUSE, CONNECTOR_RESUME = "connector_pause", "connector_resume"
+CONNECTOR_RESTART, CONNECTOR_STOP = "connector_restart", "connector_stop"
+ACTS: Final = (
+    *(REDRIVE, DISCARD, REPLAY, CANCEL, UNMASK, RESUME, APPLY, RESIZE),
+    *(CONNECTOR_PAUSE, CONNECTOR_RESUME, CONNECTOR_RESTART, CONNECTOR_STOP),
+)
 MOST_CHARACTERS: Final = 500  # of what a person or a browser writes
 MOST_TOLD: Final = 4_000  # of what came of an act
 _BEGUN, _ENDED = "begun", "ended"

@@ -19,15 +19,15 @@ TIMEOUT_SECONDS: Final = 10.0
 AT_ONCE: Final = 8
 
 
-def has_topic(settings: Settings, system: str) -> bool:
-    """Whether the catalogue in force gives a system connectors; asked as the system.
+def has_topic(settings: Settings, system: str, *, principal: str | None = None) -> bool:
+    """Whether the catalogue in force gives a system connectors; asked as the system, or as ``principal``.
 
     Raises:
         BusUnavailable: Kafka does not answer.
         MissingCredentials: the system has none here.
     """
     topic = names.connectors_topic(system)
-    return _metadata(settings, system, topic).topics[topic].error is None
+    return _metadata(settings, principal or system, topic).topics[topic].error is None
 
 
 def cluster_id(settings: Settings, system: str) -> str:
@@ -40,15 +40,19 @@ def cluster_id(settings: Settings, system: str) -> str:
     return str(_metadata(settings, system, names.connectors_topic(system)).cluster_id or "")
 
 
-def _metadata(settings: Settings, system: str, topic: str) -> ClusterMetadata:
+def _metadata(settings: Settings, principal: str, topic: str) -> ClusterMetadata:
     try:
-        return AdminClient(options(settings, system)).list_topics(topic, timeout=TIMEOUT_SECONDS)
+        return AdminClient(options(settings, principal)).list_topics(topic, timeout=TIMEOUT_SECONDS)
     except KafkaException as error:
         raise unavailable(settings, error) from error
 
 
-def read_states(settings: Settings, systems: Iterable[str]) -> dict[str, ConnectorsState]:
-    """What the topics of systems say, of those that may have connectors; each is read as the system itself.
+def read_states(
+    settings: Settings, systems: Iterable[str], *, principal: str | None = None
+) -> dict[str, ConnectorsState]:
+    """What the topics of systems say, of those that may have connectors.
+
+    Each is read as the system itself, or all as ``principal``.
 
     Raises:
         BusUnavailable: Kafka does not answer.
@@ -56,9 +60,9 @@ def read_states(settings: Settings, systems: Iterable[str]) -> dict[str, Connect
     """
 
     def read(system: str) -> ConnectorsState | None:
-        if not has_topic(settings, system):
+        if not has_topic(settings, system, principal=principal):
             return None
-        return ConnectorsState().of(read_to_end(settings, system, names.connectors_topic(system)))
+        return ConnectorsState().of(read_to_end(settings, principal or system, names.connectors_topic(system)))
 
     wanted = list(systems)
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -66,12 +70,12 @@ def read_states(settings: Settings, systems: Iterable[str]) -> dict[str, Connect
     return {system: state for system, state in zip(wanted, states, strict=True) if state is not None}
 
 
-def write(settings: Settings, system: str, records: Iterable[Record]) -> None:
-    """Write to a system's topic, as the system itself.
+def write(settings: Settings, system: str, records: Iterable[Record], *, principal: str | None = None) -> None:
+    """Write to a system's topic, as the system itself or as ``principal``.
 
     Raises:
         BusUnavailable: Kafka does not answer. Writing again is harmless.
         MissingCredentials: the system has none here.
     """
     if found := list(records):
-        append(settings, names.connectors_topic(system), *found, principal=system)
+        append(settings, names.connectors_topic(system), *found, principal=principal or system)

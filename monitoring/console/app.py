@@ -29,6 +29,7 @@ from monitoring.console.page import Page
 from monitoring.console.pages import (
     acts,
     agreements,
+    connectors,
     event_types,
     history,
     inboxes,
@@ -57,6 +58,7 @@ PAGES: Final[Sequence[Page]] = (
     *acts.PAGES,
     *event_types.PAGES,
     *agreements.PAGES,
+    *connectors.PAGES,
     *workers.PAGES,
     *history.PAGES,
 )

@@ -23,6 +23,7 @@ NAVIGATION: Final = (
     Entry("/dead-letters", "frame.dead_letters", Right.SEE_DEAD_LETTERS),
     Entry("/quarantine", "frame.quarantine", Right.SEE_QUARANTINE),
     Entry("/replays", "frame.replays", Right.SEE_REPLAYS),
+    Entry("/connectors", "frame.connectors", Right.SEE_CONNECTORS),
     Entry("/workers", "frame.workers", Right.SEE_BUS),
     Entry("/history", "frame.history", Right.SEE_BUS),
     Entry("/acts", "frame.acts", Right.SEE_ACTS),

@@ -18,10 +18,12 @@ class Right(enum.StrEnum):
     SEE_QUARANTINE = "see_quarantine"  # as above
     SEE_REPLAYS = "see_replays"
     SEE_ACTS = "see_acts"
+    SEE_CONNECTORS = "see_connectors"  # state, settings, progress; no payload
     UNMASK = "unmask"  # see personal values, for a reason that is recorded first
     REDRIVE = "redrive"
     DISCARD = "discard"
     REPLAY = "replay"  # ask for one, and cancel it
+    CONTROL_CONNECTORS = "control_connectors"  # pause, resume, restart, stop
 
 
 class Scope(enum.IntEnum):
@@ -45,6 +47,8 @@ TABLE: Final[Mapping[Right, Mapping[Role, Scope]]] = {
     Right.SEE_QUARANTINE: _KEEPERS,
     Right.SEE_REPLAYS: {**_KEEPERS, Role.AUDITOR: Scope.ALL},
     Right.SEE_ACTS: {**_KEEPERS, Role.AUDITOR: Scope.ALL},
+    Right.SEE_CONNECTORS: {**_KEEPERS, Role.AUDITOR: Scope.ALL},
+    Right.CONTROL_CONNECTORS: _KEEPERS,
     Right.UNMASK: _KEEPERS,
     Right.REDRIVE: _KEEPERS,
     Right.DISCARD: _KEEPERS,

@@ -42,6 +42,8 @@ EXPECTED = {
     Right.REDRIVE: ("", "own", "all", ""),
     Right.DISCARD: ("", "own", "all", ""),
     Right.REPLAY: ("", "own", "all", ""),
+    Right.SEE_CONNECTORS: ("", "own", "all", "all"),
+    Right.CONTROL_CONNECTORS: ("", "own", "all", ""),
 }
 
 

@@ -45,7 +45,7 @@ def bus() -> StillBus:
 def path_of(pattern: str) -> str:
     """A path that a route answers, about dukcapil where it is about an agency."""
     given = {"system": "dukcapil.siak", "agency": "dukcapil", "name": BIRTH, "agreement": BIRTHS_TO_KEMENKES}
-    given |= {"digest": example().digest, "job": "none"}
+    given |= {"digest": example().digest, "job": "none", "connector": "none"}
     return re.sub(r"\{(\w+)(:int)?\}", lambda match: "0" if match[2] else given[match[1]], pattern)
 
 

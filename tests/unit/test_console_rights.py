@@ -13,10 +13,13 @@ from starlette.responses import PlainTextResponse, Response
 
 from monitoring.console.page import Visit
 from monitoring.console.pages import acts as acts_pages
-from monitoring.console.pages import inboxes, letters, replays
+from monitoring.console.pages import connectors, inboxes, letters, replays
 
-MINE = (*inboxes.PAGES, *letters.PAGES, *replays.PAGES, *acts_pages.PAGES)
-SEEN_BY_AUDITORS = {("/replays", "GET"), ("/acts", "GET"), ("/acts", "POST"), ("/acts.csv", "POST")}  # no payload
+MINE = (*inboxes.PAGES, *letters.PAGES, *replays.PAGES, *connectors.PAGES, *acts_pages.PAGES)
+SEEN_BY_AUDITORS = {  # no payload
+    *(("/replays", "GET"), ("/connectors", "GET"), ("/connectors/{connector}", "GET")),
+    *(("/acts", "GET"), ("/acts", "POST"), ("/acts.csv", "POST")),
+}
 
 
 async def _reached(_: Visit) -> Response:
@@ -48,7 +51,7 @@ async def test_to_each_page_come_those_who_may(
         assert "lintas_session" in token
         for page in pages:
             path = page.path.replace("{system}", f"{agency}.any").replace("{agency}", agency)
-            path = path.replace("{letter:int}", "0").replace("{job}", "x")
+            path = path.replace("{letter:int}", "0").replace("{job}", "x").replace("{connector}", "x")
             answer = await visitor.http.request(
                 page.method, path, data={"csrf": "none"} if page.method == "POST" else None
             )
