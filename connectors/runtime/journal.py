@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from aiokafka import TopicPartition
-from aiokafka.errors import UnknownTopicOrPartitionError
+from aiokafka.errors import TopicAuthorizationFailedError, UnknownTopicOrPartitionError
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.structs import OffsetAndMetadata
 from lintas_client import Connection
@@ -94,7 +94,7 @@ class Journal:
         """
         try:
             return sorted(await self._producer.partitions_for(topic))
-        except UnknownTopicOrPartitionError:
+        except (UnknownTopicOrPartitionError, TopicAuthorizationFailedError):
             raise ConnectorFailed(
                 connector=self._connector,
                 reason=f"there is no topic {topic}, or the system may not know of it",
