@@ -1,0 +1,88 @@
+"""Kinds of connectors describe themselves, and files of connectors are checked against them."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from connectors.plugins.known import PLUGINS
+from connectors.runtime.plugin import Plugin
+from connectors.runtime.rest.answers import OWN_SETTINGS, definitions
+from connectors.runtime.validation import by_name, read
+from lintas.cli.main import main
+
+
+def lintas(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["connector", *arguments])
+
+
+def test_kinds_have_names_of_their_own() -> None:
+    assert len(by_name(PLUGINS)) == len(PLUGINS)
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda plugin: plugin.name)
+def test_a_kind_explains_every_setting_and_its_promise(plugin: Plugin) -> None:
+    settings = definitions(plugin)
+    assert settings
+    assert not [one["name"] for one in settings if not one["documentation"]], "settings without a word about them"
+    assert not {one["name"] for one in settings} & set(OWN_SETTINGS), "REST uses these itself"
+    assert plugin.summary
+    assert plugin.guarantee_because
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda plugin: plugin.name)
+def test_the_example_of_a_kind_is_right(plugin: Plugin) -> None:
+    config, problems = read(plugin, yaml.safe_load(plugin.example))
+    assert config is not None, problems
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda plugin: plugin.name)
+def test_a_kind_is_shown(plugin: Plugin) -> None:
+    shown = lintas("plugins", plugin.name)
+    assert shown.exit_code == 0, shown.output
+    assert plugin.example.strip().splitlines()[0] in shown.output
+    assert json.loads(lintas("plugins", plugin.name, "-o", "json").output)["class"] == plugin.name
+
+
+def test_an_unknown_kind_is_misuse() -> None:
+    assert lintas("plugins", "nothing").exit_code == 2
+
+
+def test_a_file_is_told_every_problem_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "quakes.yaml"
+    file.write_text(
+        "connector: quakes\nsystem: bmkg.inatews\nplugin: bmkg-earthquakes\nconfig:\n  no_such: 1\n  more: 2\n"
+    )
+    told = lintas("validate", str(file))
+    assert told.exit_code == 1
+    assert f"{file}:5: connector: there is no such setting" in told.output
+    assert f"{file}:6: connector: there is no such setting" in told.output
+    file.write_text("connector: Quakes\nsystem: bmkg\nplugin: bmkg-earthquakes\nplugins: 1\n")
+    told = lintas("validate", str(file), "-o", "json")
+    assert [problem["line"] for problem in json.loads(told.output)] == [1, 2, 4]
+
+
+def test_a_file_that_is_right_has_no_problem(tmp_path: Path) -> None:
+    plugin = by_name(PLUGINS)["bmkg-earthquakes"]
+    file = tmp_path / "quakes.yaml"
+    content = {"connector": "quakes", "system": "bmkg.inatews", "plugin": plugin.name}
+    file.write_text(yaml.safe_dump({**content, "config": yaml.safe_load(plugin.example)}))
+    told = lintas("validate", str(file))
+    assert (told.exit_code, told.output) == (0, "no problems\n")
+
+
+def test_the_lines_of_one_connector_are_found_in_a_log(tmp_path: Path) -> None:
+    file = tmp_path / "connector.log"
+    lines = [
+        {"time": "t1", "level": "info", "message": "births is RUNNING", "connector": "births"},
+        {"time": "t2", "level": "info", "message": "others is RUNNING", "connector": "others"},
+        {"time": "t3", "level": "error", "message": "births has failed", "connector": "births"},
+    ]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines) + "no JSON\n")
+    assert lintas("logs", "births", "--file", str(file)).output == (
+        "t1 INFO births is RUNNING\nt3 ERROR births has failed\n"
+    )
+    last = lintas("logs", "births", "--file", str(file), "-n", "1", "-o", "json")
+    assert json.loads(last.output)["message"] == "births has failed"
