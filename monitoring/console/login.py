@@ -2,25 +2,17 @@
 
 import dataclasses
 import secrets
-import time
 from collections.abc import Mapping
 from typing import Any, Final
 
 import httpx
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
 
+from lintas.issuer import Issuer, IssuerUnavailable, TokenRefused
 from lintas.settings import Settings
 from monitoring.console.identity import NoPerson, Person, person_of
 
-DISCOVERY: Final = "/.well-known/openid-configuration"
-ALGORITHMS: Final = tuple(f"{family}{bits}" for family in ("RS", "PS", "ES") for bits in (256, 384, 512))  # never HMAC
-LEEWAY_SECONDS: Final = 30
-TIMEOUT_SECONDS: Final = 10.0
-METADATA_SECONDS: Final = 3_600.0
-REFETCH_SECONDS: Final = 10.0  # keys are not asked for more often, whatever forged tokens name
+_ENDPOINTS: Final = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 
 class LoginRefused(Exception):
@@ -32,10 +24,6 @@ class LoginRefused(Exception):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(reason)
-
-
-class IssuerUnavailable(Exception):
-    """The issuer of identities does not answer as it should; the text says how, without secrets."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -64,15 +52,11 @@ class Login:
     def __init__(self, client: Client, transport: httpx.AsyncBaseTransport | None = None) -> None:
         """``transport``: how to reach the issuer, if not by the network."""
         self._client = client
-        self._http = httpx.AsyncClient(transport=transport, timeout=TIMEOUT_SECONDS, trust_env=transport is None)
-        self._metadata: dict[str, Any] = {}
-        self._metadata_until = 0.0
-        self._keys: KeySet | None = None
-        self._keys_at = -REFETCH_SECONDS
+        self._issuer = Issuer(client.issuer, transport)
 
     async def close(self) -> None:
         """Close what is open towards the issuer."""
-        await self._http.aclose()
+        await self._issuer.close()
 
     async def begin(self) -> tuple[str, dict[str, str]]:
         """Where to send somebody, and what must be remembered of it until they are back.
@@ -80,7 +64,7 @@ class Login:
         Raises:
             IssuerUnavailable: it does not answer.
         """
-        metadata = await self._discover()
+        metadata = await self._issuer.metadata(*_ENDPOINTS)
         login = {
             "state": secrets.token_urlsafe(24),
             "nonce": secrets.token_urlsafe(24),
@@ -126,7 +110,7 @@ class Login:
             raise LoginRefused(str(error)) from error
 
     async def _exchange(self, code: str, verifier: str) -> str:
-        metadata = await self._discover()
+        metadata = await self._issuer.metadata(*_ENDPOINTS)
         form = {
             "grant_type": "authorization_code",
             "code": code,
@@ -142,8 +126,8 @@ class Login:
             if self._client.secret:
                 form["client_secret"] = self._client.secret
         try:
-            request = self._http.build_request("POST", metadata["token_endpoint"], data=form)
-            answer = await self._http.send(request, auth=auth)
+            request = self._issuer.http.build_request("POST", metadata["token_endpoint"], data=form)
+            answer = await self._issuer.http.send(request, auth=auth)
             token = answer.json().get("id_token") if answer.is_success else None
         except (httpx.HTTPError, ValueError, AttributeError) as error:
             raise IssuerUnavailable(f"its token endpoint: {type(error).__name__}") from error
@@ -154,65 +138,19 @@ class Login:
     async def _verified(self, token: str, nonce: str) -> dict[str, Any]:
         """The claims of an ID token (OpenID Connect Core 1.0, section 3.1.3.7)."""
         try:
-            try:
-                decoded = jwt.decode(token, await self._key_set(), algorithms=ALGORITHMS)
-            except (JoseError, ValueError):  # perhaps signed with a key that is new
-                decoded = jwt.decode(token, await self._key_set(anew=True), algorithms=ALGORITHMS)
-            claims: dict[str, Any] = decoded.claims
-            registry = jwt.JWTClaimsRegistry(
-                leeway=LEEWAY_SECONDS,
-                iss={"essential": True, "value": self._client.issuer},
+            claims = await self._issuer.claims(
+                token,
                 aud={"essential": True, "value": self._client.client_id},
-                exp={"essential": True},
                 iat={"essential": True},
                 sub={"essential": True},
                 nonce={"essential": True, "value": nonce},
             )
-            registry.validate(claims)
-        except (JoseError, ValueError) as error:
-            raise LoginRefused(
-                f"the ID token is not to be believed ({getattr(error, 'error', 'malformed')})"
-            ) from error
+        except TokenRefused as error:
+            raise LoginRefused(f"the ID token is not to be believed ({error})") from error
         several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
         if claims.get("azp", None if several else self._client.client_id) != self._client.client_id:
             raise LoginRefused("the ID token was made for another program (azp)")
         return claims
-
-    async def _discover(self) -> dict[str, Any]:
-        if time.monotonic() < self._metadata_until:
-            return self._metadata
-        found = await self._get(self._client.issuer.rstrip("/") + DISCOVERY)
-        if found.get("issuer") != self._client.issuer:
-            raise IssuerUnavailable("its discovery document is another issuer's")
-        needed = ("authorization_endpoint", "token_endpoint", "jwks_uri")
-        if missing := [name for name in needed if not isinstance(found.get(name), str)]:
-            raise IssuerUnavailable(f"its discovery document lacks {', '.join(missing)}")
-        self._metadata, self._metadata_until = found, time.monotonic() + METADATA_SECONDS
-        return found
-
-    async def _key_set(self, *, anew: bool = False) -> KeySet:
-        due = self._keys is None or (anew and time.monotonic() > self._keys_at + REFETCH_SECONDS)
-        if due:
-            metadata = await self._discover()
-            keys: Any = await self._get(metadata["jwks_uri"])
-            try:
-                self._keys = KeySet.import_key_set(keys)
-            except (JoseError, ValueError, KeyError, TypeError) as error:
-                raise IssuerUnavailable("its keys cannot be read") from error
-            self._keys_at = time.monotonic()
-        assert self._keys is not None, "they are due if there are none"
-        return self._keys
-
-    async def _get(self, url: str) -> dict[str, Any]:
-        try:
-            answer = await self._http.get(url)
-            answer.raise_for_status()
-            value = answer.json()
-        except (httpx.HTTPError, ValueError) as error:
-            raise IssuerUnavailable(f"{url}: {type(error).__name__}") from error
-        if not isinstance(value, dict):
-            raise IssuerUnavailable(f"{url}: it is not a JSON object")
-        return value
 
 
 def client_of(settings: Settings, redirect_uri: str, secret: str) -> Client:

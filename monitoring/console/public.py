@@ -7,10 +7,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from lintas.issuer import IssuerUnavailable
 from monitoring.console.console import Console
 from monitoring.console.errors import error_page
 from monitoring.console.health import health_of
-from monitoring.console.login import IssuerUnavailable, LoginRefused
+from monitoring.console.login import LoginRefused
 from monitoring.console.measures import Endpoint
 from monitoring.console.page import Page, Visit
 from monitoring.console.permissions import Right

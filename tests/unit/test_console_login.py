@@ -16,10 +16,11 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from lintas.errors import BadSettings
+from lintas.issuer import IssuerUnavailable
 from lintas.settings import Settings
 from monitoring.console.app import build
 from monitoring.console.identity import Person, Role
-from monitoring.console.login import Client, IssuerUnavailable, Login, LoginRefused
+from monitoring.console.login import Client, Login, LoginRefused
 from monitoring.console.people import demo_people, people_file
 from monitoring.console.sessions import Session, Sessions
 
