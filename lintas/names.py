@@ -29,6 +29,7 @@ ADMIN = "admin"
 WORKER = "lintas.worker"
 RESERVED_AGENCY = "lintas"
 BUS_DOMAIN = "lintas.bus"  # of the bus's own event types
+GATEWAY = "lintas.gateway"  # reads the catalogue; towards systems' topics it is the system that it speaks for
 CANARY = "lintas.canary"  # sends itself events, and is the only one to receive them; its agreement is called so too
 CANARY_EVENT_TYPE = "lintas.bus.canary.sent.v1"
 

@@ -79,6 +79,31 @@ class Settings(BaseSettings):
     oidc_roles_claim: str = Field("roles", description="where ID tokens have a person's roles; dots lead into objects")
     oidc_agency_claim: str = Field("agency", description="where ID tokens have the agency that a steward is of")
 
+    gateway_url: str | None = Field(
+        None,
+        description="where systems find the gateway; default: where it listens, if that is this machine alone",
+    )
+    gateway_systems_dir: Path | None = Field(
+        None, description="folder with the credentials of the systems that the gateway speaks for; default <secrets>"
+    )
+    gateway_issuer: str | None = Field(
+        None, description="issuer of systems' access tokens; on loopback the gateway has one of its own"
+    )
+    gateway_audience: str = Field("lintas-gateway", description="the audience that access tokens must name")
+    gateway_system_claim: str = Field(
+        "client_id", description="where access tokens name the system; dots lead into objects"
+    )
+    gateway_certificate_file: Path | None = Field(None, description="the gateway's certificate chain for TLS, PEM")
+    gateway_key_file: Path | None = Field(None, description="... and its private key, PEM")
+    gateway_body_bytes: PositiveInt = Field(8_388_608, description="largest body of a request to the gateway")
+    gateway_batch_events: PositiveInt = Field(1_000, description="most events in one request, either way")
+    gateway_events_per_second: PositiveFloat = Field(
+        2_000, description="what one system may send and fetch through one gateway, ten seconds' worth at once"
+    )
+    gateway_requests_at_once: PositiveInt = Field(64, description="open requests of one system, streams included")
+    gateway_request_seconds: PositiveFloat = Field(30, description="longest time of a request, and longest `wait`")
+    gateway_stream_seconds: PositiveFloat = Field(3_600, description="a stream of an inbox ends after this")
+
     @classmethod
     def settings_customise_sources(
         cls,

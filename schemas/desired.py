@@ -99,7 +99,10 @@ def control_topic(settings: Settings, generation: int, lanes: int) -> Topic:
 
 
 def system_acls() -> frozenset[Acl]:
-    """What the workers may do: read events and letters, write what they decide, hold the lanes' ids; no more."""
+    """What the programs of the bus may do, and no more.
+
+    Workers read events and letters, write what they decide, hold the lanes' ids; the gateway reads the catalogue.
+    """
 
     def may(operation: Operation, resource: Resource, name: str, pattern: Pattern) -> Acl:
         return Acl(names.WORKER, operation, resource, name, pattern)
@@ -118,6 +121,7 @@ def system_acls() -> frozenset[Acl]:
             ),
             may("READ", "GROUP", "lintas.", "PREFIXED"),
             may("WRITE", "TRANSACTIONAL_ID", "lintas.lane.", "PREFIXED"),
+            Acl(names.GATEWAY, "READ", "TOPIC", names.CATALOGUE, "LITERAL"),
         }
     )
 
@@ -127,7 +131,7 @@ def system_state(settings: Settings) -> Desired:
     return Desired(
         topics={topic.name: topic for topic in system_topics(settings)},
         acls=system_acls(),
-        users=frozenset({names.WORKER}),
+        users=frozenset({names.WORKER, names.GATEWAY}),
         subjects=frozenset(),
     )
 

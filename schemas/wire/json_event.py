@@ -19,10 +19,18 @@ def read(value: bytes | None) -> tuple[dict[str, str], bytes | None, Any]:
         MalformedEnvelope: with every problem.
     """
     problems: list[Problem] = []
-    event = _load(value or b"", problems)
-    data, json_data = event.pop("data_base64", None), event.pop("data", NO_JSON)
+    found = collect(_load(value or b"", problems), problems)
+    if problems:
+        raise MalformedEnvelope(problems)
+    return found
+
+
+def collect(event: Mapping[str, Any], problems: list[Problem]) -> tuple[dict[str, str], bytes | None, Any]:
+    """As ``read``, of a JSON object: what can be read of it, the rest among the problems."""
+    members = dict(event)
+    data, json_data = members.pop("data_base64", None), members.pop("data", NO_JSON)
     attributes: dict[str, str] = {}
-    for name, content in event.items():
+    for name, content in members.items():
         if content is None:  # the same as absent (section 2.2)
             continue
         text = _text_of(name, content)
@@ -38,8 +46,6 @@ def read(value: bytes | None) -> tuple[dict[str, str], bytes | None, Any]:
     elif json_data is not NO_JSON and not declares_json(attributes.get("datacontenttype")):
         data, json_data = _text_payload(json_data, problems), NO_JSON
     problems += missing(attributes, problems)
-    if problems:
-        raise MalformedEnvelope(problems)
     return attributes, data, json_data
 
 

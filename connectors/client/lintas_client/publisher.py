@@ -164,7 +164,16 @@ class Publisher(EventPublisher):
             MalformedEvent, UnknownEventType: see `publish`.
             NotEntitled, NotAcknowledged: see `publish`; here or from the future.
         """
-        event = await self.check(event_type, data, id=id, subject=subject, time=time, key=key, extensions=extensions)
+        return await self.send_prepared(
+            await self.check(event_type, data, id=id, subject=subject, time=time, key=key, extensions=extensions)
+        )
+
+    async def send_prepared(self, event: Prepared) -> asyncio.Future[Receipt]:
+        """Hand an event that has been checked to the sender; see `send`.
+
+        Raises:
+            NotEntitled, NotAcknowledged: see `publish`; here or from the future.
+        """
         try:
             sent = await self._producer.send(event.topic, event.value, event.key, headers=event.headers)
         except errors.KafkaError as error:
