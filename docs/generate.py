@@ -79,6 +79,7 @@ PROGRAMS = {
     "bookkeeper": "Bookkeeper",
     "console": "Console",
     "connector": "Connector runtime",
+    "gateway": "Gateway",
 }
 
 

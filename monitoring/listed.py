@@ -13,7 +13,7 @@ LIST = Path(__file__).parent / "metrics.yaml"
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # nothing is served that is not on the list
 
-Program = Literal["any", "worker", "exporter", "canary", "bookkeeper", "console", "connector"]
+Program = Literal["any", "worker", "exporter", "canary", "bookkeeper", "console", "connector", "gateway"]
 
 
 class Listed(BaseModel):

@@ -138,7 +138,7 @@ def _welcome(settings: Settings, bus: "LocalBus") -> None:
 
 
 def _console(found: "BusState") -> Iterator[tuple[str, str]]:
-    """Where the console is, if it runs, and where it says who may log in."""
+    """Where console and gateway are, if they run, and which file says who may log in."""
     from monitoring.console.people import people_file
 
     file = people_file(Settings())
@@ -147,6 +147,8 @@ def _console(found: "BusState") -> Iterator[tuple[str, str]]:
             yield "console", f"http://127.0.0.1:{part.port}"
             if file.exists():
                 yield "people", str(file)
+        if part.name == "gateway" and part.port:
+            yield "gateway", f"http://127.0.0.1:{part.port}"
 
 
 def _parts_table(found: "BusState") -> Table:

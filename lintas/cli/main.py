@@ -36,6 +36,7 @@ NOUNS: dict[str, str] = {
     "balance": "lintas.cli.balance:balance",
     "bookkeeper": "lintas.cli.bookkeeper:bookkeeper",
     "console": "lintas.cli.console:console",
+    "gateway": "lintas.cli.gateway:gateway",
     "exporter": "lintas.cli.exporter:exporter",
     "canary": "lintas.cli.canary:canary",
     "worker": "lintas.cli.worker:worker",

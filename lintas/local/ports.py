@@ -30,6 +30,7 @@ class Ports:
     canary: int = 9466
     console: int = 8460
     connector: int = 8083
+    gateway: int = 8090
 
     def all(self) -> tuple[int, ...]:
         """Every port of the bus."""

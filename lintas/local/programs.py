@@ -42,6 +42,7 @@ PROGRAMS: tuple[Program, ...] = (
     Program("bookkeeper", ("bookkeeper",), attempts=None, listens=True),
     Program("console", ("console",), attempts=None, listens=True),
     Program("connector", ("connector", "run"), attempts=None, listens=True),
+    Program("gateway", ("gateway",), attempts=None, listens=True),
 )
 
 CARRYING = tuple(program for program in PROGRAMS if program.name in ("worker", "vital-statistics"))  # without watchers

@@ -1,0 +1,70 @@
+"""How much one system may ask of a gateway: events a second, and requests at once."""
+
+import contextlib
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from connectors.gateway.refusal import Refused
+
+BURST_SECONDS: Final = 10  # of rate may come at once
+
+
+@dataclasses.dataclass(slots=True)
+class _Allowance:
+    left: float
+    at: float
+    running: int = 0
+
+
+class Limits:
+    """Counts by system, in memory: each gateway counts for itself."""
+
+    def __init__(
+        self, events_per_second: float, requests_at_once: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Every system may do as much."""
+        self._rate, self._at_once, self._clock = events_per_second, requests_at_once, clock
+        self._systems: dict[str, _Allowance] = {}
+
+    @contextlib.contextmanager
+    def request(self, system: str) -> Iterator[None]:
+        """One request of a system.
+
+        Raises:
+            Refused: 429: it has too many open, or has spent its events.
+        """
+        allowance = self._allowance(system)
+        if allowance.running >= self._at_once:
+            raise _too_many(f"{system} has {allowance.running} requests open, and may have no more.", 1)
+        if allowance.left <= 0:
+            seconds = max(1, math.ceil(-allowance.left / self._rate))
+            raise _too_many(f"{system} may send and fetch {self._rate:g} events a second.", seconds)
+        allowance.running += 1
+        try:
+            yield
+        finally:
+            allowance.running -= 1
+
+    def spend(self, system: str, events: int) -> None:
+        """A request brought or fetched events; what goes beyond the allowance is paid by waiting afterwards."""
+        self._allowance(system).left -= events
+
+    def _allowance(self, system: str) -> _Allowance:
+        most, now = self._rate * BURST_SECONDS, self._clock()
+        allowance = self._systems.setdefault(system, _Allowance(most, now))
+        allowance.left = min(most, allowance.left + (now - allowance.at) * self._rate)
+        allowance.at = now
+        return allowance
+
+
+def _too_many(detail: str, seconds: int) -> Refused:
+    return Refused(
+        "too-many-requests",
+        detail,
+        cause="A program sends faster than was agreed, or does not wait for answers.",
+        remedy="Wait as long as Retry-After says; send events in batches; ask the operator of the bus for more.",
+        headers={"retry-after": str(seconds)},
+    )

@@ -1,0 +1,50 @@
+"""``POST /events``."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from connectors.gateway import entitlements, incoming, publishing
+from connectors.gateway.gateway import Gateway
+from connectors.gateway.refusal import Refused, as_json
+from connectors.gateway.request_body import body_of, too_large
+
+ANSWERING_SECONDS: Final = 2.0  # kept of a request's time to tell what became of the events
+
+
+def post_events(gateway: Gateway) -> Callable[[Request], Awaitable[Response]]:
+    """The route's endpoint."""
+
+    async def post(request: Request) -> Response:
+        settings = gateway.settings
+        seconds = settings.gateway_request_seconds
+        async with gateway.admitted(request, seconds) as caller:
+            headers = request.scope["headers"]
+            mode, _ = incoming.mode_of(headers)
+            body = await body_of(request, settings.gateway_body_bytes, seconds / 2)
+            events = incoming.read(mode, headers, body)
+            if len(events) > settings.gateway_batch_events:
+                raise too_large(f"A batch may have {settings.gateway_batch_events} events.")
+            system, batch = caller.system, mode == "batch"
+            gateway.limits.spend(system, max(1, len(events)))
+            mine = entitlements.may_publish(gateway.bus.snapshot, system)
+            try:
+                checked = publishing.check_all(events, system, mine, batch=batch)
+            except Refused:
+                gateway.measures.events(system, "refused", len(events))
+                raise
+            outcomes: list[publishing.Outcome] = []
+            if checked:
+                outlet = await gateway.bus.outlet(system)
+                outcomes = await publishing.send_all(outlet, checked, max(seconds / 2 - ANSWERING_SECONDS, seconds / 4))
+                if any(one.published == "unknown" for one in outcomes):
+                    gateway.bus.retire(system, outlet)
+            for outcome, name in (("yes", "published"), ("no", "refused"), ("unknown", "unconfirmed")):
+                if count := sum(one.published == outcome for one in outcomes):
+                    gateway.measures.events(system, name, count)
+            answer = publishing.answer(events, outcomes, batch=batch)
+        return Response(as_json(answer), media_type="application/json")
+
+    return post

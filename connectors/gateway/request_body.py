@@ -1,0 +1,48 @@
+"""The body of a request, within limits of size and time."""
+
+import asyncio
+
+from starlette.requests import ClientDisconnect, Request
+
+from connectors.gateway.refusal import Refused, malformed
+
+
+async def body_of(request: Request, most_bytes: int, seconds: float) -> bytes:
+    """The body, whole.
+
+    Raises:
+        Refused: 413: it is larger; 408: it did not arrive in time; 400: it ended too soon.
+    """
+    try:
+        if int(request.headers.get("content-length", "0")) > most_bytes:
+            raise too_large(f"A body may have {most_bytes} bytes.")
+    except ValueError:
+        raise malformed("Content-Length is not a number.") from None
+    body = bytearray()
+    try:
+        async with asyncio.timeout(seconds):
+            async for part in request.stream():
+                body += part
+                if len(body) > most_bytes:
+                    raise too_large(f"A body may have {most_bytes} bytes.")
+    except TimeoutError:
+        raise Refused(
+            "request-timeout",
+            f"The body did not arrive within {seconds:g} s.",
+            cause="A slow or broken connection.",
+            remedy="Send it again; nothing was published.",
+            headers={"connection": "close"},
+        ) from None
+    except ClientDisconnect:
+        raise malformed("The connection ended before the body did.") from None
+    return bytes(body)
+
+
+def too_large(detail: str) -> Refused:
+    """More than may come in one request."""
+    return Refused(
+        "too-large",
+        detail,
+        cause="Too many events in one batch, or a document or picture within one.",
+        remedy="Send smaller batches; publish where a large document can be fetched instead of the document.",
+    )
