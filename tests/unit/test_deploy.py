@@ -22,7 +22,7 @@ from lintas.cli.main import main as root
 from lintas.settings import Settings
 
 DOCKERFILE = (REPOSITORY / "Dockerfile").read_text()
-PROGRAMS = ("worker", "exporter", "canary", "bookkeeper", "console", "connector")
+PROGRAMS = ("worker", "exporter", "canary", "bookkeeper", "console", "connector", "gateway")
 ONCE = ("volumes", "catalogue", "operator")
 
 
@@ -84,7 +84,7 @@ def test_only_what_is_meant_for_others_is_published(stack: dict[str, Any]) -> No
     """Brokers where the operator says; what people look at only on the machine itself, behind their proxy."""
     published = {name: service.get("ports", []) for name, service in stack["services"].items() if service.get("ports")}
     brokers = {"kafka-1", "kafka-2", "kafka-3"}
-    assert set(published) == brokers | {"console", "connector", "prometheus", "alertmanager", "grafana"}
+    assert set(published) == brokers | {"console", "connector", "gateway", "prometheus", "alertmanager", "grafana"}
     assert all(str(port).startswith("127.0.0.1:") for ports in published.values() for port in ports)
     networks = {name: bool(network and network.get("internal")) for name, network in stack["networks"].items()}
     assert networks == {"front": False, "bus": True, "data": True, "watch": True}
@@ -117,7 +117,9 @@ def test_no_secret_stands_in_the_environment_or_in_a_command(secrets: Path, stac
     assert not [password for password in passwords if password in text]
 
 
-@pytest.mark.parametrize(("name", "folders"), [("worker", {"pseudonym-keys"}), ("canary", set())])
+@pytest.mark.parametrize(
+    ("name", "folders"), [("worker", {"pseudonym-keys"}), ("canary", set()), ("gateway", {"lintas"})]
+)
 def test_who_need_not_see_everything_has_credentials_of_its_own(
     name: str, folders: set[str], stack: dict[str, Any]
 ) -> None:
