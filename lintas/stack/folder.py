@@ -26,6 +26,7 @@ NODES: Final = "Lintas nodes"  # deploy/kafka/server.properties knows a node's c
 SERVERS: Final = "Lintas servers"
 PROGRAMS: Final = "programs"  # the folder that programs of the bus have as LINTAS_SECRETS_DIR
 CONNECTORS: Final = "connectors"  # credentials of systems whose connectors the bus runs; who runs it puts them there
+GATEWAY: Final = "gateway"  # of credentials of the systems that the gateway speaks for; people put them there
 SETTINGS: Final = "stack.env"
 _PASSWORDS: Final = ("postgres-superuser", "postgres-registry", "postgres-lintas", "grafana-admin", "connector-token")
 _TO_BE_GIVEN: Final = ("oidc-client-secret", "alertmanager-webhook-url")  # by whoever runs the other side
@@ -70,10 +71,11 @@ class StackFolder:
             f"apicurio.datasource.username=registry\napicurio.datasource.password={password}\n",
         )
         settings = self._settings()
-        for principal in (names.ADMIN, names.WORKER, names.CANARY):
+        for principal in (names.ADMIN, names.WORKER, names.GATEWAY, names.CANARY):
             credentials.create(settings, principal)
         KeyFiles(self.programs / PSEUDONYM_KEYS).create(1)
         (self.path / CONNECTORS).mkdir(mode=0o700, exist_ok=True)
+        (self.path / GATEWAY).mkdir(mode=0o700, exist_ok=True)
         self._once(SETTINGS, "".join(f"{name}={value}\n" for name, value in self._variables(owner)))
         if os.geteuid() == 0:
             for path in (self.path, *self.path.rglob("*")):

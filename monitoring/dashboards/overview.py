@@ -270,9 +270,42 @@ _CONSOLE = Row(
     ],
 )
 
+_GATEWAY = Row(
+    "HTTP gateway",
+    [
+        graph(
+            "Requests to the gateway",
+            "Answers of the gateway a second, by route and status.",
+            "reqps",
+            ("sum by (route, status) (rate(lintas_gateway_requests_total[$__rate_interval]))", "{{route}} {{status}}"),
+        ),
+        graph(
+            "Time of the gateway's answers",
+            "p99 by route; of /inbox it holds the time that systems ask to wait.",
+            "s",
+            (
+                "histogram_quantile(0.99, sum by (route, le) (rate(lintas_gateway_request_duration_seconds_bucket[$__rate_interval])))",
+                "{{route}}",
+            ),
+        ),
+        graph(
+            "Events over HTTP",
+            "Events a second that systems sent (published, refused, unconfirmed) and fetched (delivered).",
+            "short",
+            ("sum by (outcome) (rate(lintas_gateway_events_total[$__rate_interval]))", "{{outcome}}"),
+        ),
+        table(
+            "Systems that met a limit",
+            "Requests refused within the hour because the system asked for too much (429).",
+            "sum by (system) (increase(lintas_gateway_limited_total[1h])) > 0",
+            "short",
+        ),
+    ],
+)
+
 OVERVIEW = Dashboard(
     "lintas-overview",
     "Lintas: overview",
     "Whether events flow, in time and rightly, and what needs somebody.",
-    [_STATE, _FLOW, _RIGHT, _CANARY, _ATTENTION, _CONSOLE],
+    [_STATE, _FLOW, _RIGHT, _CANARY, _ATTENTION, _CONSOLE, _GATEWAY],
 )
