@@ -9,6 +9,7 @@
     make bench PART=steps        ours: where the time of one event goes
     make bench PART=watching     ours: what counting for metrics costs
     make bench PART=console      ours: how soon a page of the console is there (needs a Chromium)
+    make bench PART=gateway      ours: events a second over HTTP, beside a service that only parses them
 
 Without make: ``.venv/bin/python -m bench.run --part E --rounds 1 --events 20000``.
 """
@@ -18,7 +19,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from bench import console, contest, hostile, memory, poison, replay, report, scaling, steps, watching
+from bench import console, contest, gateway, hostile, memory, poison, replay, report, scaling, steps, watching
 from bench.contender import Contender
 from bench.jobs import JOBS, TIMED
 from bench.machine import machine, moment
@@ -40,6 +41,7 @@ PARTS = (
     "steps",
     "watching",
     "console",
+    "gateway",
 )
 
 
@@ -62,6 +64,8 @@ def main() -> None:
         watching.measure()
     elif arguments.part == "console":
         console.measure(arguments.rounds)
+    elif arguments.part == "gateway":
+        gateway.measure(arguments.rounds, min(arguments.seconds, gateway.LONGEST_SECONDS))
     elif arguments.part == "hostile":
         hostile.measure(arguments.events or hostile.PAYLOADS)
     elif arguments.part == "replay":
