@@ -115,7 +115,17 @@ def _write_prometheus(folder: Path, targets: Path, port: int, alertmanager: int,
     configuration = yaml.safe_load(PROMETHEUS.read_text())
     configuration["global"] |= {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
     configuration["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{alertmanager}"]}]}]}
-    listed = {"worker", "exporter", "canary", "bookkeeper", "console", "gateway", "prometheus", "alertmanager"}
+    listed = {
+        "worker",
+        "exporter",
+        "canary",
+        "bookkeeper",
+        "console",
+        "connector",
+        "gateway",
+        "prometheus",
+        "alertmanager",
+    }
     assert {one["job_name"] for one in configuration["scrape_configs"]} == listed
     configuration["scrape_configs"] = [
         {"job_name": "bus", "file_sd_configs": [{"files": [str(targets)]}]},
