@@ -212,6 +212,7 @@ async def test_a_file_that_grows_while_it_is_read_is_read_to_its_new_end(tmp_pat
     path.write_text(csv_text(1, 2, 3))
     driven, now = DrivenSource(), source(tmp_path, batch=2)
     await driven.life(Growing(now, lambda: path.write_text(csv_text(1, 2, 3, 4, 5))))
+    await driven.life(now)
     assert ids(driven) == ["q1", "q2", "q3", "q4", "q5"]
     assert (tmp_path / "done" / "quakes.csv").exists()
 

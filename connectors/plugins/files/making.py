@@ -40,7 +40,7 @@ class Making:
     def __init__(self, mapper: Mapper, name: str, numbered: str, rows: Iterable[Row]) -> None:
         """``name`` of the file, for origins; ``numbered`` begins the ids that the mapping does not give."""
         self._mapper = mapper
-        self._rows: dict[str, Row] = {}
+        self._rows: dict[int, Row] = {}  # by the identity of their events
         self.events: list[Outgoing] = []
         self.rejected: list[Entry] = []
         for row in rows:
@@ -50,7 +50,7 @@ class Making:
         """The entries of rows whose events the bus would not take."""
         entries = []
         for refusal in refusals:
-            row = self._rows[refusal.event.origin]
+            row = self._rows[id(refusal.event)]
             problems = [self._problem(reason) for reason in refusal.reasons]
             entries.append(Entry(row.line, row.after.records, problems, row.record))
         return entries
@@ -67,18 +67,17 @@ class Making:
             return
         if mapped is None:
             return
-        self._rows[origin] = row
-        self.events.append(
-            Outgoing(
-                mapped.event_type,
-                mapped.data,
-                mapped.id or number,
-                subject=mapped.subject,
-                time=mapped.time,
-                key=mapped.key,
-                origin=origin,
-            )
+        event = Outgoing(
+            mapped.event_type,
+            mapped.data,
+            mapped.id or number,
+            subject=mapped.subject,
+            time=mapped.time,
+            key=mapped.key,
+            origin=origin,
         )
+        self._rows[id(event)] = row
+        self.events.append(event)
 
     def _problem(self, reason: str) -> FieldProblem:
         """A reason as the bus gives it: the field, a colon, and what is wrong."""

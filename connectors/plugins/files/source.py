@@ -64,18 +64,18 @@ class FolderSource:
 
     async def poll(self) -> Portion | None:
         """The events of the next rows, None if no file waits."""
-        while True:
-            if self._now is None:
-                await self._in_thread(self._open_next)
-            now = self._now
-            if now is None:
-                await asyncio.sleep(_IDLE_SECONDS)
-                return None
-            rows, is_end = await self._in_thread(functools.partial(self._rows, now))
-            if self._is_as_it_was(now):
-                return self._portion(now, rows, is_end=is_end)
-            self._context.log.warning("%s changed while it was read; it is looked at anew", now.seen.name)
-            self._close()
+        if self._now is None:
+            await self._in_thread(self._open_next)
+        now = self._now
+        if now is None:
+            await asyncio.sleep(_IDLE_SECONDS)
+            return None
+        rows, is_end = await self._in_thread(functools.partial(self._rows, now))
+        if self._is_as_it_was(now):
+            return self._portion(now, rows, is_end=is_end)
+        self._context.log.warning("%s changed while it was read; it is looked at anew", now.seen.name)
+        self._close()
+        return None
 
     async def refused(self, refusals: Sequence[Refusal]) -> bool:
         """List the rows beside the file."""
