@@ -5,6 +5,7 @@ import dataclasses
 import json
 import time
 import uuid
+from collections.abc import Mapping
 from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -122,22 +123,22 @@ class OwnSystems:
 
     async def deliver_many(self, payloads: list[dict[str, Any]], *, at_once: int = 100) -> None:
         """Write to the consumer's inbox as the bus does, some in each committed transaction, in turn to partitions."""
+        for start in range(0, len(payloads), at_once):
+            some = payloads[start : start + at_once]
+            await self.deliver_together(*((number % PARTITIONS, data, {}) for number, data in enumerate(some)))
+
+    async def deliver_together(self, *events: tuple[int, Any, Mapping[str, Any]]) -> None:
+        """Write several to the consumer's inbox in one transaction: partition, payload and attributes of each."""
         producer = AIOKafkaProducer(
             **credentials.aiokafka_options(self.settings, names.ADMIN), transactional_id=f"test-{uuid.uuid4().hex}"
         )
+        inbox = names.inbox_topic(self.consumer)
         await producer.start()
         try:
-            for start in range(0, len(payloads), at_once):
-                async with producer.transaction():
-                    for number, data in enumerate(payloads[start : start + at_once]):
-                        event = prepare(self.registered, self.publisher, data)
-                        await producer.send(
-                            names.inbox_topic(self.consumer),
-                            event.value,
-                            event.key,
-                            partition=number % PARTITIONS,
-                            headers=event.headers,
-                        )
+            async with producer.transaction():
+                for partition, data, attributes in events:
+                    event = prepare(self.registered, self.publisher, data, **attributes)
+                    await producer.send(inbox, event.value, event.key, partition=partition, headers=event.headers)
         finally:
             await producer.stop()
 

@@ -7,10 +7,11 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from connector_bus import ConnectorBus
-from lane_bus import wait_until
+from lane_bus import lintas, wait_until
 from own_systems import OwnSystems, permit
 from standardwebhooks import Webhook
 
@@ -23,13 +24,14 @@ EVENTS = 240
 
 
 class Receiver(http.server.ThreadingHTTPServer):
-    """Verifies by the standard's own library, fails when told, and writes down what it takes."""
+    """Verifies by the standard's own library, answers as it is told, and writes down what it takes."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.failing = False
+        self.status = 204  # of answers to deliveries
         self.taken: list[tuple[str, str, int]] = []  # webhook-id, key, number: every attempt that was answered 2xx
         self.failed = 0
+        self.gone = 0  # answers of 410
         self.refused: list[str] = []  # what is not signed rightly
 
 
@@ -37,7 +39,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     server: Receiver
 
     def do_OPTIONS(self) -> None:
-        self._answer(500 if self.server.failing else 200)
+        self._answer(500 if self.server.status == 500 else 200)
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -47,9 +49,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.server.refused.append(str(error))
             self._answer(401)
             return
-        if self.server.failing:
+        if self.server.status != 204:
             self.server.failed += 1
-            self._answer(500)
+            self.server.gone += self.server.status == 410
+            self._answer(self.server.status)
             return
         _, key, number = data["number"].split("-")
         self.server.taken.append((self.headers["webhook-id"], key, int(number)))
@@ -79,12 +82,12 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def systems(catalogue_bus: Settings) -> OwnSystems:
-    return OwnSystems.create(catalogue_bus).with_connectors()
+def systems(bus: Settings) -> OwnSystems:
+    return OwnSystems.create(bus).with_connectors()
 
 
 @pytest.fixture
-def bus(systems: OwnSystems, tmp_path: Path) -> Iterator[ConnectorBus]:
+def runtimes(systems: OwnSystems, tmp_path: Path) -> Iterator[ConnectorBus]:
     made = ConnectorBus(systems.settings, systems.consumer, tmp_path)
     yield made
     made.kill()
@@ -105,37 +108,41 @@ def settings(receiver: Receiver, folder: Path) -> dict[str, object]:
 
 async def deliver(systems: OwnSystems, first: int, last: int) -> None:
     """Permits whose keys take turns, each key in a partition of its own choice."""
-    for number in range(first, last):
-        key = number % KEYS
-        data = permit(0, number=f"P-{key}-{number}")
-        await systems.deliver(data, partition=key % 2, id=f"e-{number}", key=f"key-{key}")
+    for begin in range(first, last, KEYS):
+        await systems.deliver_together(*(_event(number) for number in range(begin, min(begin + KEYS, last))))
+
+
+def _event(number: int) -> tuple[int, dict[str, Any], dict[str, str]]:
+    key = number % KEYS
+    data = permit(0, number=f"P-{key}-{number}")
+    return key % 2, data, {"id": f"e-{number}", "key": f"key-{key}"}
 
 
 @pytest.mark.parametrize("kills", [1, pytest.param(6, marks=pytest.mark.long)])
 def test_a_receiver_that_fails_for_a_while_gets_everything_in_order_per_key_whatever_is_killed(
-    systems: OwnSystems, bus: ConnectorBus, receiver: Receiver, tmp_path: Path, kills: int
+    systems: OwnSystems, runtimes: ConnectorBus, receiver: Receiver, tmp_path: Path, kills: int
 ) -> None:
-    bus.configure("hook", "webhook", settings(receiver, tmp_path))
-    bus.start()
-    bus.wait_for("hook", State.RUNNING)
+    runtimes.configure("hook", "webhook", settings(receiver, tmp_path))
+    runtimes.start()
+    runtimes.wait_for("hook", State.RUNNING)
     asyncio.run(deliver(systems, 0, EVENTS // 4))
     wait_until(lambda: len(receiver.taken) >= EVENTS // 8, "the first events are taken", 60)
 
-    receiver.failing = True
+    receiver.status = 500
     written = threading.Thread(target=lambda: asyncio.run(deliver(systems, EVENTS // 4, EVENTS)))
     written.start()
     for _ in range(kills):
         before = receiver.failed
         wait_until(lambda: receiver.failed >= before + 3, "the runtime has tried, in vain", 60)  # noqa: B023
-        bus.kill()
-        bus.start()
+        runtimes.kill()
+        runtimes.start()
     written.join()
-    receiver.failing = False
+    receiver.status = 204
     for _ in range(kills):
         taken = len(receiver.taken)
         wait_until(lambda: len(receiver.taken) > taken, "the runtime catches up", 60)  # noqa: B023
-        bus.kill()
-        bus.start()
+        runtimes.kill()
+        runtimes.start()
 
     wait_until(lambda: len({number for *_, number in receiver.taken}) == EVENTS, "every event is taken", 90)
     assert receiver.refused == []
@@ -149,9 +156,46 @@ def test_a_receiver_that_fails_for_a_while_gets_everything_in_order_per_key_what
     assert len({one for found in ids.values() for one in found}) == EVENTS
     assert all(numbers == sorted(numbers) for numbers in first_taken.values())
     wait_until(
-        lambda: not [name for name in bus.progress("hook") if name.startswith(("waiting/", "undelivered/"))],
+        lambda: not [name for name in runtimes.progress("hook") if name.startswith(("waiting/", "undelivered/"))],
         "nothing waits any more",
         30,
     )
-    assert bus.status("hook") is not None
-    assert json.dumps(dict(bus.progress("hook"))).count("P-") == 0
+    assert runtimes.status("hook") is not None
+    assert json.dumps(dict(runtimes.progress("hook"))).count("P-") == 0
+
+
+def test_what_is_given_up_is_listed_and_sent_once_more_and_a_receiver_that_is_gone_is_left_alone(
+    systems: OwnSystems, runtimes: ConnectorBus, receiver: Receiver, tmp_path: Path
+) -> None:
+    receiver.status = 422
+    runtimes.configure("hook", "webhook", {**settings(receiver, tmp_path), "give_up_after_seconds": 1})
+    runtimes.start()
+    asyncio.run(deliver(systems, 0, 2))
+    wait_until(lambda: len(verb(systems, "undelivered", "-o", "json")) == 2, "both events are given up", 60)
+    given_up = verb(systems, "undelivered", "-o", "json")
+    assert {one["reason"] for one in given_up} == {"http-422"}
+    assert all(one["attempts"] > 1 for one in given_up)
+
+    receiver.status = 204
+    assert verb(systems, "redeliver", given_up[0]["event"], "-o", "json")["events"] == 1
+    wait_until(lambda: len(receiver.taken) == 1, "one event is taken", 60)
+    assert verb(systems, "redeliver", "--all", "-o", "json")["events"] == 1
+    wait_until(lambda: len(receiver.taken) == 2, "the other is taken", 60)
+    wait_until(lambda: verb(systems, "undelivered", "-o", "json") == [], "nothing is left", 60)
+
+    receiver.status = 410
+    asyncio.run(deliver(systems, 2, 3))
+    status = runtimes.wait_for("hook", State.FAILED)
+    assert status.disabled
+    assert "410" in (status.trace or "")
+    receiver.status = 204
+    assert verb(systems, "restart", "-o", "json")[0]["done"] == "restarts"
+    wait_until(lambda: len(receiver.taken) == 3, "what it had not taken waited", 60)
+    assert receiver.gone == 1, "after 410 it was not asked again"
+
+
+def verb(systems: OwnSystems, name: str, *more: str) -> Any:
+    """What ``lintas connector`` answers about the hook."""
+    done = lintas(systems.settings, "connector", name, "hook", *more, "--system", systems.consumer)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
