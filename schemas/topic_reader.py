@@ -52,7 +52,7 @@ def messages_from(
     consumer = Consumer(
         options(settings, principal)
         | {
-            "group.id": "lintas.reader",  # librdkafka wants one; nothing is joined or committed
+            "group.id": f"{principal}.reader",  # librdkafka wants one that is allowed; nothing is joined or committed
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "isolation.level": "read_committed",
