@@ -1,0 +1,27 @@
+// A system's credentials file: a properties file as Java's clients take it.
+import { readFileSync } from "node:fs";
+import kafkajs from "kafkajs";
+import lz4 from "lz4js";
+
+const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs;
+
+// Lanes compress with LZ4, which kafkajs leaves to whoever needs it.
+CompressionCodecs[CompressionTypes.LZ4] = () => ({
+  compress: async (encoder) => Buffer.from(lz4.compress(encoder.buffer)),
+  decompress: async (buffer) => Buffer.from(lz4.decompress(buffer)),
+});
+
+export function readSettings(file) {
+  const lines = readFileSync(file, "utf8").split("\n").filter((line) => line.includes("="));
+  const properties = Object.fromEntries(lines.map((line) => line.split(/=(.*)/s).slice(0, 2)));
+  const found = /username="([^"]+)" password="([^"]+)"/.exec(properties["sasl.jaas.config"] ?? "");
+  if (found === null) throw new Error(`${file} names no user and password`);
+  const [, username, password] = found;
+  const kafka = new Kafka({
+    brokers: properties["bootstrap.servers"].split(","),
+    ssl: properties["security.protocol"] === "SASL_SSL",
+    sasl: { mechanism: "scram-sha-512", username, password },
+    logLevel: logLevel.ERROR,
+  });
+  return { system: username, kafka, registry: properties["schema.registry.url"] };
+}
