@@ -76,11 +76,13 @@ def text(value: Any) -> str:
 def moment(value: Any, origin: Origin) -> dt.datetime:
     """A moment with its zone, of a text, or a date and time."""
     read = _datetime(value, origin.format, "a moment such as 2026-11-24T08:02:03+07:00")
-    if read.tzinfo is not None:
-        return read
-    zone = origin.timezone()
+    zone = read.tzinfo or origin.timezone()
     if zone is None:
         raise Unconvertible("zone", "has no offset from UTC, and the mapping gives no zone")
+    try:
+        read.replace(tzinfo=zone).astimezone(dt.UTC)
+    except OverflowError:
+        raise Unconvertible("range", "is not within the years 1 to 9999 in UTC") from None
     return read.replace(tzinfo=zone)
 
 

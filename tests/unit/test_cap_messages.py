@@ -299,3 +299,35 @@ def test_what_is_written_is_read_back_as_it_was(
     again = parse(write(payload))
     payload["infos"][0]["areas"][0]["bounds"] = again["infos"][0]["areas"][0]["bounds"]
     assert again == payload
+
+
+FULL = alert(
+    "<references>a@b,1,2026-11-24T13:00:00+07:00</references>"
+    + info(
+        "<expires>2026-11-24T15:00:00+07:00</expires>"
+        "<resource><resourceDesc>m</resourceDesc><mimeType>a/b</mimeType><size>9</size></resource>"
+        f"<area>{AREA}<polygon>1,2 3,4 5,6 1,2</polygon><circle>1,2 3</circle><altitude>1</altitude></area>"
+    )
+)
+PIECES = st.sampled_from(
+    [
+        *(b"", b"<", b">", b"&", b"]]>", b"<!--", b"<?", b"</info>", b"<info>", b'xmlns="x"'),
+        *(b"\x00", b"\xff", b"9" * 400, b"-", b"e", b"nan", "\N{ARABIC-INDIC DIGIT ONE}".encode()),
+        *(b"9999-12-31T23:59:59-23:59", b"0001-01-01T00:00:00+23:59"),
+    ]
+)
+
+
+@given(start=st.integers(0, len(FULL)), length=st.integers(0, 30), piece=PIECES | st.binary(max_size=4))
+def test_whatever_is_done_to_a_message_it_is_read_or_refused(start: int, length: int, piece: bytes) -> None:
+    try:
+        payload = parse(FULL[:start] + piece + FULL[start + length :])
+    except MalformedMessage:
+        return
+    assert parse(write(over_the_bus(payload)))["infos"] == payload["infos"]
+
+
+@given(st.binary(max_size=200))
+def test_bytes_that_are_no_xml_are_refused(content: bytes) -> None:
+    with pytest.raises(MalformedMessage):
+        parse(content)

@@ -1,5 +1,7 @@
 """FHIR bundles in SATUSEHAT's shapes become typed events by declaration, or are refused with every reason."""
 
+import asyncio
+import contextlib
 import copy
 import json
 from pathlib import Path
@@ -25,6 +27,8 @@ from fhir_bundles import (
     patient,
     visit,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 from message_intake import context
 
 from connectors.intake.message import Intake, MalformedMessage
@@ -295,3 +299,36 @@ def test_nothing_of_a_record_shows() -> None:
     found = read(bundle(entry(patient(), PATIENT), entry(encounter(diagnosis=[]), ENCOUNTER)))
     assert NIK not in repr(found.entries)
     assert CONDITION not in repr(found.entries)
+
+
+WHOLE = json.loads(
+    bundle(
+        entry(patient(), PATIENT),
+        entry(encounter(), ENCOUNTER),
+        entry(condition(), CONDITION),
+        entry(location(), LOCATION),
+        entry(immunisation()),
+        entry(newborn()),
+    )
+)
+ODD = st.sampled_from(
+    [None, True, 0, -1, 10**30, 1.5, "", " ", "\ud800", "9999-12-31T23:59:59-23:59", "0001-01-01", [], [[]], {}, [{}]]
+) | st.text(max_size=5)
+
+
+def _places(value: Any, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [found for step, item in inside for found in [(*way, step), *_places(item, (*way, step))]]
+
+
+@given(changes=st.lists(st.tuples(st.sampled_from(_places(WHOLE)), ODD), min_size=1, max_size=3))
+def test_whatever_is_done_to_a_bundle_it_is_read_or_refused(changes: list[tuple[tuple[Any, ...], Any]]) -> None:
+    content = copy.deepcopy(WHOLE)
+    for way, value in changes:
+        inner = content
+        with contextlib.suppress(KeyError, IndexError, TypeError):  # an earlier change took the way away
+            for step in way[:-1]:
+                inner = inner[step]
+            inner[way[-1]] = value
+    with contextlib.suppress(MalformedMessage):
+        asyncio.run(events(json.dumps(content).encode()))

@@ -16,7 +16,9 @@ from lintas_client.wire import json_data
 from lintas_client.wire.codec import Codec
 from pydantic import ValidationError
 
-from connectors.mapping import BadMapping, EventMapping, Mapper, Unmappable
+from connectors.mapping import BadMapping, EventMapping, Mapper, Origin, Unmappable
+from connectors.mapping.conversion import moment
+from connectors.mapping.problems import Unconvertible
 
 EVENTS = Path(__file__).parents[2] / "schemas" / "catalogue" / "events"
 EARTHQUAKE = Codec(json.loads((EVENTS / "id.go.bmkg.earthquake.measured.v1.avsc").read_text()))
@@ -213,6 +215,12 @@ def test_codes_are_translated_and_others_refused() -> None:
 
 def test_a_long_number_of_a_spreadsheet_is_no_identifier() -> None:
     assert one_problem(person(), SOMEBODY | {"nik": 3210142211266540.0}) == ("data.nik", "precision")
+
+
+@pytest.mark.parametrize("written", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"])
+def test_a_moment_that_is_none_in_utc_is_refused(written: str) -> None:
+    with pytest.raises(Unconvertible, match="years 1 to 9999"):
+        moment(written, Origin(column="at"))
 
 
 def test_a_moment_needs_a_zone_from_somewhere() -> None:
