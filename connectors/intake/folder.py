@@ -67,7 +67,7 @@ class FolderSource(Source):
             for name in (_DONE, _REFUSED):
                 (self._folder / name).mkdir(exist_ok=True)
             for name, digest in self._written.items():
-                if (path := self._folder / name).is_file() and _sha256(path.read_bytes()) == digest:
+                if (path := self._folder / name).is_file() and _sha256(path) == digest:
                     _move(_File(path, digest), _DONE)
         except OSError as error:
             raise self._failed(error) from None
@@ -94,11 +94,10 @@ class FolderSource(Source):
         events: list[Outgoing] = []
         size = 0
         for path in paths:
-            message = await asyncio.to_thread(path.read_bytes)
-            size += len(message)
+            size += path.stat().st_size
             if self._taken and size > _MOST_BYTES:
                 break
-            file = _File(path, _sha256(message))
+            file, message = await asyncio.to_thread(_read, path, self._intake.largest_bytes)
             made = await self._events(file, message)
             if made is None:
                 continue
@@ -131,8 +130,11 @@ class FolderSource(Source):
         ]
         return sorted(path for path in found if path.stat().st_mtime <= before)
 
-    async def _events(self, file: _File, message: bytes) -> Sequence[Outgoing] | None:
+    async def _events(self, file: _File, message: bytes | None) -> Sequence[Outgoing] | None:
         """Its events, maybe none; None if it has been refused."""
+        if message is None:
+            self._refuse(file, [Problem("", "size", f"is larger than {self._intake.largest_bytes} bytes")])
+            return None
         try:
             return await self._intake.events(message, file.path.name)
         except MalformedMessage as error:
@@ -166,10 +168,19 @@ def _move(file: _File, to: str) -> None:
         file.path.replace(target)
     except FileNotFoundError:
         return
-    if _sha256(target.read_bytes()) != file.sha256:
+    if _sha256(target) != file.sha256:
         again = file.path if not file.path.exists() else file.path.with_name(f"again.{file.path.name}")
         target.replace(again)
 
 
-def _sha256(message: bytes) -> str:
-    return hashlib.sha256(message).hexdigest()
+def _read(path: Path, largest: int) -> tuple[_File, bytes | None]:
+    """A file and what is in it; None if that is more than the kind of message may have."""
+    if path.stat().st_size > largest:
+        return _File(path, _sha256(path)), None
+    message = path.read_bytes()
+    return _File(path, hashlib.sha256(message).hexdigest()), message
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

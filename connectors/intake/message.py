@@ -37,6 +37,7 @@ class Intake:
         context: of the connector.
         media_types: what HTTP may announce it as, the first is the proper one.
         suffixes: of its files.
+        largest_bytes: what ``read`` refuses anyway, so that nobody need hold it in memory.
         ready: called before the first message; raises ConnectorFailed if messages cannot be read at all.
     """
 
@@ -44,6 +45,7 @@ class Intake:
     context: Context
     media_types: tuple[str, ...]
     suffixes: tuple[str, ...]
+    largest_bytes: int
     ready: Callable[[], Awaitable[None]] = _nothing
 
     async def events(self, message: bytes, origin: str) -> Sequence[Outgoing]:

@@ -115,6 +115,8 @@ class PushSource(Source):
 
     async def poll(self) -> Portion | None:
         """The events of the messages that have arrived."""
+        if self._serving is None or self._serving.done():
+            raise self._failed("it does not listen any more")
         try:
             async with asyncio.timeout(_POLL_SECONDS):
                 self._taken = [await self._arrived.get()]

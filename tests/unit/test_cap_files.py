@@ -147,6 +147,15 @@ async def test_what_the_bus_will_not_take_lies_aside_too(folder: Path) -> None:
     assert problems_in(folder / "refused" / "a.cap.problems.json")[0]["message"] == "data.status: is not allowed"
 
 
+async def test_a_file_that_is_far_too_large_is_refused_without_being_held(folder: Path) -> None:
+    with (folder / "huge.cap").open("wb") as file:
+        file.truncate(5 * 1024 * 1024)
+    taking = source(folder)
+    await taking.start({})
+    assert await taking.poll() is None
+    assert problems_in(folder / "refused" / "huge.cap.problems.json")[0]["rule"] == "size"
+
+
 async def test_a_file_that_still_changes_is_left_alone(folder: Path) -> None:
     put(folder, "a.cap", numbered(1))
     settings = Settings(folder=folder, event_type=TYPE, settle_seconds=3600)

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from connectors.intake.message import Intake, MalformedMessage
 from connectors.plugins.cap.parser import parse
+from connectors.plugins.cap.safe_xml import MAX_BYTES
 from connectors.plugins.cap.store import MessageStore, without_bulk
 from connectors.runtime.context import Context
 from connectors.runtime.contract import Outgoing
@@ -48,7 +49,7 @@ def alerts(settings: AlertSettings, context: Context) -> Intake:
     async def read(message: bytes, origin: str) -> Sequence[Outgoing]:
         return [await asyncio.to_thread(_event, message, origin, settings)]
 
-    return Intake(read, context, MEDIA_TYPES, SUFFIXES)
+    return Intake(read, context, MEDIA_TYPES, SUFFIXES, MAX_BYTES)
 
 
 def _event(message: bytes, origin: str, settings: AlertSettings) -> Outgoing:

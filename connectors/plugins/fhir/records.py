@@ -8,6 +8,7 @@ from typing import Final
 from pydantic import Field
 
 from connectors.intake.message import Intake
+from connectors.plugins.fhir.bundle import MAX_BYTES
 from connectors.plugins.fhir.events import BundleEvents
 from connectors.plugins.fhir.mapping import SATUSEHAT, BadBundleMapping, load
 from connectors.runtime.context import Context
@@ -37,7 +38,7 @@ def records(settings: RecordSettings, context: Context) -> Intake:
     async def read(message: bytes, origin: str) -> Sequence[Outgoing]:
         return await asyncio.to_thread(checked[0].events, message, origin)
 
-    return Intake(read, context, MEDIA_TYPES, SUFFIXES, ready)
+    return Intake(read, context, MEDIA_TYPES, SUFFIXES, MAX_BYTES, ready)
 
 
 async def _mapping(settings: RecordSettings, context: Context) -> BundleEvents:
