@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import functools
 import json
-import threading
+import random
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +25,7 @@ from schemas.desired import Acl, Topic
 from schemas.registry import Registry
 
 EVENTS = Path(__file__).parents[2] / "schemas" / "catalogue" / "events"
-PARTITIONS, FILES, KILLS = 3, 240, 4
+PARTITIONS, FILES, KILLS, PER_LIFE = 3, 200, 3, 60
 ALERT = """<?xml version="1.0"?><alert xmlns="urn:oasis:names:tc:emergency:cap:1.2">
 <identifier>nowcast-{n}</identifier><sender>cuaca@example.id</sender><sent>2026-11-24T13:00:00+07:00</sent>
 <status>Actual</status><msgType>Alert</msgType><scope>Public</scope></alert>"""
@@ -166,7 +166,10 @@ def _has(folder: Path, count: int) -> bool:
     return len(names_in(folder)) >= count
 
 
-@pytest.mark.parametrize("kind", [ALERTS, RECORDS], ids=["alerts", "health records"])
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(ALERTS, id="alerts"), pytest.param(RECORDS, id="health records", marks=pytest.mark.long)],
+)
 def test_files_count_once_though_the_runtime_is_killed_again_and_again(
     kind: Input, bus: Settings, folder: Path, tmp_path: Path, runtimes: list[ConnectorBus]
 ) -> None:
@@ -176,22 +179,27 @@ def test_files_count_once_though_the_runtime_is_killed_again_and_again(
     connectors.configure("inbound", kind.plugin, kind.config(office, folder))
     done, refused = folder / "done", folder / "refused"
     expected = [f"{n:04}{kind.suffix}" for n in range(FILES)]
+    numbers = iter(range(FILES))
 
-    def put_files() -> None:
-        for n, name in enumerate(expected):
-            (folder / f".{name}").write_bytes(kind.file(n))
-            (folder / f".{name}").rename(folder / name)
-            time.sleep(0.02)  # a trickle, so that every life of the runtime finds some
+    def put(count: int) -> None:
+        for _ in range(count):
+            n = next(numbers)
+            (folder / f".{expected[n]}").write_bytes(kind.file(n))
+            (folder / f".{expected[n]}").rename(folder / expected[n])
 
     (folder / f"bad{kind.suffix}").write_bytes(b"<!DOCTYPE alert><alert/>")
-    putting = threading.Thread(target=put_files)
-    putting.start()
-    for _ in range(KILLS):
-        goal = min(FILES, len(names_in(done)) + 1)
+    moments = random.Random(kind.plugin)
+    for life in range(KILLS):
+        before = len(names_in(done))
+        put(PER_LIFE // 2)
         connectors.start()
-        wait_until(functools.partial(_has, done, goal), f"it goes on; the log ends: {connectors.text[-3000:]}")
+        what = f"life {life} goes on; the log ends: {connectors.text[-3000:]}"
+        wait_until(functools.partial(_has, done, before + 1), what)  # it may be moving the others now
+        if life % 2:
+            put(PER_LIFE // 2)
+            time.sleep(moments.uniform(0, 0.3))  # somewhere between reading these and moving them
         connectors.kill()
-    putting.join()
+    put(FILES - len(names_in(done)) - len(names_in(folder)))
     connectors.start()
     wait_until(lambda: names_in(done) == expected, f"every file is done; the log ends: {connectors.text[-3000:]}")
     connectors.wait_for("inbound", State.RUNNING)
