@@ -1,14 +1,14 @@
 // A system's credentials file: a properties file as Java's clients take it.
 import { readFileSync } from "node:fs";
 import kafkajs from "kafkajs";
-import lz4 from "lz4js";
+import { compressFrame, decompressFrame } from "lz4-napi";
 
 const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs;
 
 // Lanes compress with LZ4, which kafkajs leaves to whoever needs it.
 CompressionCodecs[CompressionTypes.LZ4] = () => ({
-  compress: async (encoder) => Buffer.from(lz4.compress(encoder.buffer)),
-  decompress: async (buffer) => Buffer.from(lz4.decompress(buffer)),
+  compress: (encoder) => compressFrame(encoder.buffer),
+  decompress: (buffer) => decompressFrame(buffer),
 });
 
 export function readSettings(file) {
