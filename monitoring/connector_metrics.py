@@ -53,7 +53,8 @@ class ConnectorMetrics:
         self._remove(self._state, who.system, who.connector)  # its kind may be another now
         for one in STATES:
             self._state.labels(who.system, who.connector, who.plugin, one.value).set(one is state)
-        for counted in (self._failures, self._transactions, self._refused, self._deliveries, self._duration):
+        of_kind = {"source": (self._refused,), "sink": (self._deliveries, self._duration)}
+        for counted in (self._failures, self._transactions, *of_kind.get(who.kind, ())):
             counted.labels(who.system, who.connector)
 
     def forgotten(self, system: str, connector: str) -> None:

@@ -9,11 +9,12 @@ from connectors.runtime.state import State
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Who:
-    """A connector as it is watched."""
+    """A connector as it is watched; ``kind`` is source, sink, or empty where there is no such plugin."""
 
     system: str
     connector: str
     plugin: str
+    kind: str
 
 
 class ConnectorObserver(Protocol):

@@ -214,7 +214,9 @@ class Runner:
             await registry.close()
 
     def _who(self, wanted: Wanted) -> Who:
-        return Who(self._shared.connection.system, self._name, wanted.config.plugin)
+        plugin = wanted.config.plugin
+        kind = self._shared.plugins[plugin].kind if plugin in self._shared.plugins else ""
+        return Who(self._shared.connection.system, self._name, plugin, kind)
 
     def _say(self, wanted: Wanted, state: State, trace: str | None = None, *, disabled: bool = False) -> None:
         now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")

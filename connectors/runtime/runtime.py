@@ -112,8 +112,9 @@ class ConnectorRuntime:
                     await self._run(system)
                 self._observer.reached(system, "")
             except (ClientError, KafkaError, TimeoutError, BusUnavailable, MissingCredentials) as error:
-                log.warning("%s: %s; trying again", system, error, extra={"event": "system_failed", "system": system})
-                self._observer.reached(system, told(error).partition("\n")[0])
+                why = told(error).partition("\n")[0]
+                log.warning("%s: %s; trying again", system, why, extra={"event": "system_failed", "system": system})
+                self._observer.reached(system, why)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._stopping.wait()

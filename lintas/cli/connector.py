@@ -1,5 +1,8 @@
 """``lintas connector``: what joins systems to the bus that do not speak Kafka."""
 
+import json
+from typing import Any
+
 import click
 
 from lintas.cli.connector_acts import ACTS
@@ -90,11 +93,13 @@ def show(*, name: str, system: str | None, output: str) -> None:
         return
     print_table(("connector", name), [(field, value) for field, value in about.items() if field != "connector"])
     click.echo()
-    print_table(("setting", "value"), [(key, str(value)) for key, value in config.settings.items()])
+    print_table(("setting", "value"), [(key, _told(value)) for key, value in config.settings.items()])
     if positions or state.progress(name):
         click.echo()
         rows = [(f"inbox partition {number}", str(offset)) for number, offset in positions.items()]
-        print_table(("progress", "is at"), [*rows, *((key, str(value)) for key, value in state.progress(name).items())])
+        print_table(
+            ("progress", "is at"), [*rows, *((key, _told(value)) for key, value in state.progress(name).items())]
+        )
     if status and status.trace:
         click.echo(f"\n{status.trace}")
 
@@ -141,6 +146,11 @@ def plugins(*, plugin: str | None, output: str) -> None:
         ],
     )
     click.echo(f"\nexample of config:\n{one.example.rstrip()}")
+
+
+def _told(value: Any) -> str:
+    """A value of JSON as a person reads it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _kind(plugin: str) -> str:

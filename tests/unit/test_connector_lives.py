@@ -27,7 +27,7 @@ from schemas.connector_configs import Configured
 CONNECTION = Connection(
     bootstrap_servers="127.0.0.1:1", registry_url="http://127.0.0.1:1", system="office.desk", password="none"
 )
-WHO = Who("office.desk", "permits", "counting")
+WHO = Who("office.desk", "permits", "counting", "source")
 
 
 class Journal:
