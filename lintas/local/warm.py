@@ -22,7 +22,7 @@ from lintas.settings import Settings
 _log = logging.getLogger(__name__)
 
 _WRITING_SECONDS = 120.0  # Java writes it when it ends: 6 s here
-_KEPT = 3  # every installation of Java needs its own
+_KEPT = 8  # every installation of Java needs its own, and several may be in use in turn
 
 
 def archive_of(cache: Cache, jars: Sequence[Path]) -> Path:
