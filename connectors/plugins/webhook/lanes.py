@@ -3,7 +3,6 @@
 Nothing here does I/O, and nothing here holds an event: pointers into the inbox only.
 """
 
-import bisect
 import hashlib
 import heapq
 from collections import deque
@@ -82,14 +81,17 @@ class Lanes:
         self._later: list[tuple[int, LaneKey]] = []  # a heap of the others, by when; may hold what is past
         self._changes: dict[str, Any] = {}
         self._written: set[str] = set()  # names of WAITING that the progress holds
-        self.waiting = 0
         self.undelivered = sum(name.startswith(UNDELIVERED) for name in progress)
+        pointers = []
         for name, value in progress.items():
             if name.startswith(WAITING):
                 self._written.add(name)
-                self._insert(Pointer.read(name.removeprefix(WAITING), value))
+                pointers.append(Pointer.read(name.removeprefix(WAITING), value))
             elif name.startswith(REDELIVER):
-                self._redeliver(name, progress)
+                pointers += self._redelivered(name, progress)
+        for pointer in sorted(pointers, key=lambda one: (one.partition, one.offset)):
+            self._lanes.setdefault(pointer.lane, deque()).append(pointer)
+        self.waiting = len(pointers)
         for lane in self._lanes:
             self._enqueue(lane)
 
@@ -173,21 +175,18 @@ class Lanes:
                 (self._written.discard if value is None else self._written.add)(name)
         return changed
 
-    def _redeliver(self, name: str, progress: Progress) -> None:
+    def _redelivered(self, name: str, progress: Progress) -> list[Pointer]:
+        """What a person wants redelivered, if it is still there; the wish is forgotten in any case."""
         place = name.removeprefix(REDELIVER)
         self._changes[name] = None
         given_up = progress.get(UNDELIVERED + place)
-        if given_up is not None:
-            self._changes[UNDELIVERED + place] = None
-            self.undelivered -= 1
-            again = Pointer.read(place, {"key": given_up["key"]})
-            self._insert(again)
-            self._touch(again)
-
-    def _insert(self, pointer: Pointer) -> None:
-        lane = self._lanes.setdefault(pointer.lane, deque())
-        lane.insert(bisect.bisect([one.offset for one in lane], pointer.offset), pointer)
-        self.waiting += 1
+        if given_up is None:
+            return []
+        self._changes[UNDELIVERED + place] = None
+        self.undelivered -= 1
+        again = Pointer.read(place, {"key": given_up["key"]})
+        self._touch(again)
+        return [again]
 
     def _enqueue(self, lane: LaneKey, *, at_once: bool = False) -> None:
         first = self._lanes[lane][0]
