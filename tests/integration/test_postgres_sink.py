@@ -147,17 +147,21 @@ def test_what_postgresql_cannot_hold_is_listed_with_its_place_and_the_rest_goes_
     deeper = {**data(0), "child": {"nik": "1\0"}}
     settings = {"agreements": {AGREEMENT: {"key": ["select"]}}}
     nothing = {**data(0), "select": None}
+    long = {**data(0), "select": "x" * 3000}
     to = sink(database.dsn_file, **settings)
-    deliver(to, [delivery(0, 0, odd), delivery(1, 0, deeper), delivery(2, 0, nothing), delivery(0, 1)])
+    deliver(
+        to, [delivery(0, 0, odd), delivery(1, 0, deeper), delivery(2, 0, nothing), delivery(2, 1, long), delivery(0, 1)]
+    )
     assert read(database, "SELECT n FROM inbox.things") == [(3,)]
-    listed = read(database, 'SELECT partition, "offset", ce_id, reason FROM inbox.lintas_refused ORDER BY 1')
+    listed = read(database, 'SELECT partition, "offset", ce_id, reason FROM inbox.lintas_refused ORDER BY 1, 2')
     assert listed == [
         (0, 0, "event-0", "a text holds the character NUL"),
         (1, 0, "event-1", "a text holds the character NUL"),
         (2, 0, "event-2", "the key column select is null"),
+        (2, 1, "event-5", "the key column select is longer than 1000 bytes"),
     ]
-    assert to.holding() == {"person": 3}
-    assert deliver(sink(database.dsn_file))[TopicPartition(INBOX, 2)] == 1
+    assert to.holding() == {"person": 4}
+    assert deliver(sink(database.dsn_file))[TopicPartition(INBOX, 2)] == 2
 
 
 def test_of_two_instances_only_the_later_writes(database: Database) -> None:

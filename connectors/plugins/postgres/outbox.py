@@ -88,7 +88,7 @@ class OutboxSource:
         connection = self._open()
         with self._told():
             await self._publish(connection, portion.progress)
-            await connection.execute("COMMIT")
+            await connection.commit()
 
     async def stop(self) -> None:
         """Disconnect, which lets go of rows that were not written."""

@@ -16,6 +16,7 @@ from connectors.runtime.plugin import Config
 from lintas.errors import ConnectorFailed
 
 EVENT_KEY: Final = ("ce_source", "ce_id")
+_LONGEST_KEY: Final = 1000  # bytes of one column: an index of PostgreSQL holds 2,704 in all
 
 
 class TableConfig(Config):
@@ -55,8 +56,8 @@ class Table:
         """
         values = [column.value(delivery) for column in self.columns]
         for column, value in zip(self.columns, values, strict=True):
-            if value is None and column.name in self.key:
-                raise Unstorable(f"the key column {column.name} is null")
+            if column.name in self.key:
+                _check_key(column, value)
         return values
 
 
@@ -131,6 +132,13 @@ class Tables:
 
     def _failed(self, reason: str, remedy: str) -> ConnectorFailed:
         return ConnectorFailed(connector=self.connector, reason=reason, remedy=remedy)
+
+
+def _check_key(column: Column, value: Any) -> None:
+    if value is None:
+        raise Unstorable(f"the key column {column.name} is null")
+    if isinstance(value, str) and len(value.encode()) > _LONGEST_KEY:
+        raise Unstorable(f"the key column {column.name} is longer than {_LONGEST_KEY} bytes")
 
 
 def _definition(column: Column) -> Composed:
