@@ -222,7 +222,7 @@ class Decoder:
 
 
 def settle(settings: Settings, markers: int) -> None:
-    """Wait until the bus has decided about every earthquake; each partition ends with so many markers of transactions."""
+    """Wait until the bus has decided about every earthquake; ``markers`` of transactions end each partition."""
     cluster = Cluster(settings)
     ends = cluster.ends([(TOPIC, number) for number in range(cluster.partitions()[TOPIC])])
 
