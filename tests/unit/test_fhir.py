@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from fhir_bundles import (
     CONDITION,
@@ -31,9 +32,10 @@ from fhir_bundles import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
-from message_intake import context
+from message_intake import context, next_portion
 
 from connectors.intake.message import Intake, MalformedMessage
+from connectors.plugins.fhir import push
 from connectors.plugins.fhir.bundle import MAX_BYTES, Bundle, read
 from connectors.plugins.fhir.path import BadPath, Several
 from connectors.plugins.fhir.path import Path as FhirPath
@@ -341,3 +343,23 @@ def test_whatever_is_done_to_a_bundle_it_is_read_or_refused(changes: list[tuple[
             inner[way[-1]] = value
     with contextlib.suppress(MalformedMessage):
         asyncio.run(events(json.dumps(content).encode()))
+
+
+async def test_a_bundle_over_http_is_answered_once_all_its_events_are_on_the_bus(tmp_path: Path) -> None:
+    (tmp_path / "tokens").write_text("0123456789abcdef")
+    settings = push.Settings(port=0, token_file=tmp_path / "tokens")
+    source = push.build(settings, context("kemenkes.satusehat"))
+    await source.start({})
+    try:
+        headers = {"content-type": "application/fhir+json", "authorization": "Bearer 0123456789abcdef"}
+        async with httpx.AsyncClient(trust_env=False, headers=headers) as client:
+            url = f"http://127.0.0.1:{source.port}/fhir"
+            asking = asyncio.create_task(client.post(url, content=visit()))
+            portion = await next_portion(source)
+            await source.written(portion)
+            answer = await asking
+            refused = await client.post(url, content=visit(status="done"))
+    finally:
+        await source.stop()
+    assert [short(one["type"]) for one in answer.json()["published"]] == ["encounter.recorded", "condition.diagnosed"]
+    assert (refused.status_code, refused.json()["problems"][0]["path"]) == (422, "entry[1].resource.status")
