@@ -20,7 +20,7 @@ import yaml
 from schemas.wire import identifiers
 
 # Texts that a condition compares with a literal.
-KEPT = {"transport.carrier_code"}
+KEPT = {"transport.carrier_code", "code"}
 SECRET_HEADER = "x-handled-by"
 EXTENSION = "casefile"
 _LEAST_DIGITS = 12  # of a decimal that can be told from all others
@@ -104,7 +104,7 @@ class Marking:
         if logical == "timestamp-millis":
             return self._moment(value or "2026-11-20T01:02:03.000Z", path)
         if kind == "double":
-            return self._double(value or 0.0, path)
+            return self._double(value or 1.0, path)  # near nought it would be written with an exponent
         return _any_of(kind, logical) if value is None else value
 
     def _branch(self, union: list[Any], value: Any) -> Any:
