@@ -1,6 +1,7 @@
 """Connectors on a real bus: killed, handed over, paused, failed and begun anew, they lose and double nothing."""
 
 import asyncio
+import dataclasses
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -11,11 +12,15 @@ import httpx
 import pytest
 from connector_bus import ConnectorBus
 from counting_connectors import PROGRAM
-from lane_bus import read, wait_until
+from lane_bus import PUBLISHER, catalogue, put_in_force, read, wait_until
 from own_systems import OwnSystems, permit
 
 from connectors.runtime.state import State
+from connectors.runtime.topics import read_states, write
 from lintas.settings import Settings
+from schemas.connector_configs import Configured
+from schemas.model import Connector
+from schemas.provision import diff
 
 EVENTS = 6_000
 KILLS = 2
@@ -157,3 +162,27 @@ def test_what_the_bus_would_not_take_is_set_aside_and_the_rest_goes_on(
     assert failed.trace is not None
     assert "number 3: data.fee" in failed.trace
     assert publishing.progress("strict") == {}
+
+
+def test_apply_writes_a_catalogue_s_connectors_mends_and_removes_them(catalogue_bus: Settings, tmp_path: Path) -> None:
+    plain = catalogue(tmp_path / "catalogue")
+    named = Connector(connector="things", system=PUBLISHER, plugin="files", config={"folder": "/srv/things"})
+    whole = dataclasses.replace(plain, connectors={"things": named})
+
+    def configs() -> dict[str, Configured]:
+        return read_states(catalogue_bus, [PUBLISHER])[PUBLISHER].configs
+
+    put_in_force(catalogue_bus, whole)
+    ours = Configured("files", {"folder": "/srv/things"}, "catalogue")
+    assert configs() == {"things": ours}
+    assert [change for change in diff(catalogue_bus, whole) if not change.only_pruned] == []
+
+    others = Configured("files", {"folder": "/tmp"}, "rest")
+    write(catalogue_bus, PUBLISHER, [others.record("things"), others.record("own")])
+    (told,) = [change for change in diff(catalogue_bus, whole) if not change.only_pruned]
+    assert (told.action, told.kind, told.name) == ("update", "connector", "things")
+    put_in_force(catalogue_bus, whole)
+    assert configs() == {"things": ours, "own": others}
+
+    put_in_force(catalogue_bus, plain)
+    assert configs() == {"own": others}
