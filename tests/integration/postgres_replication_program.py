@@ -21,4 +21,4 @@ def source(dsn_file: object, slot: str, **settings: Any) -> ReplicationSource:
 
 if __name__ == "__main__":
     print(RUNNING, flush=True)  # noqa: T201  read by whoever kills it
-    run(source(sys.argv[1], sys.argv[2], rows=50), FileBus(Path(sys.argv[3])), lambda: False, seconds=600)
+    run(source(sys.argv[1], sys.argv[2], rows=200), FileBus(Path(sys.argv[3])), lambda: False, seconds=600)

@@ -79,10 +79,15 @@ def fill(systems: OwnSystems, count: int) -> None:
     asyncio.run(write())
 
 
-def kill_soon(runtime: ConnectorBus, name: str, earlier: int, between: float) -> None:
-    """Kill the runtime, at most so many seconds after the connector has begun, as it has ``earlier`` times before."""
+def wait_until_begun(runtime: ConnectorBus, name: str, earlier: int) -> None:
+    """Wait until the connector has begun once more than so often."""
     begun = f"{name} is RUNNING"
     wait_until(lambda: runtime.text.count(begun) > earlier, f"{begun}; {runtime.text[-2000:]}")
+
+
+def kill_soon(runtime: ConnectorBus, name: str, earlier: int, between: float) -> None:
+    """Kill the runtime, at most so many seconds after the connector has begun, as it has ``earlier`` times before."""
+    wait_until_begun(runtime, name, earlier)
     time.sleep(random.uniform(0, between))
     runtime.kill()
     runtime.start()
@@ -102,6 +107,7 @@ def source_under_fire(
             kill_soon(runtime, name, kill, between)
         waiting = "SELECT count(*) FROM lintas.outbox WHERE state <> 'published'"
         wait_until(lambda: database.run(waiting) == [(0,)], f"all are published; {runtime.text[-2000:]}", 120)
+        wait_until_begun(runtime, name, kills)
         assert runtime.end() == 0
     rows_of_each = dict(database.run("SELECT event_id, payload FROM lintas.outbox"))
     published = asyncio.run(read(systems.settings, systems.registered.topic))
@@ -137,6 +143,7 @@ def sink_under_fire(
         inbox = asyncio.run(inbox_of(systems))
         count = "SELECT count(*) FROM inbox.permits"
         wait_until(lambda: as_connector.run(count) == [(len(inbox),)], f"all are there; {runtime.text[-2000:]}", 120)
+        wait_until_begun(runtime, name, kills)
         assert runtime.end() == 0
     rows = as_connector.run("SELECT inbox_partition, inbox_offset, ce_id, number, fee FROM inbox.permits")
     assert sorted(rows) == sorted(inbox)
@@ -168,7 +175,7 @@ def test_the_tables_equal_the_inbox_though_the_runtime_is_killed(
 def test_every_row_is_an_event_once_though_the_runtime_is_killed_for_long(
     systems: OwnSystems, postgres_server: Server, tmp_path: Path
 ) -> None:
-    source_under_fire(systems, postgres_server, tmp_path, rows=60_000, kills=12, between=4)
+    source_under_fire(systems, postgres_server, tmp_path, rows=40_000, kills=8, between=4)
 
 
 @pytest.mark.long
@@ -176,4 +183,4 @@ def test_every_row_is_an_event_once_though_the_runtime_is_killed_for_long(
 def test_the_tables_equal_the_inbox_though_the_runtime_is_killed_for_long(
     systems: OwnSystems, postgres_server: Server, tmp_path: Path
 ) -> None:
-    sink_under_fire(systems, postgres_server, tmp_path, events=60_000, kills=12, between=4)
+    sink_under_fire(systems, postgres_server, tmp_path, events=40_000, kills=8, between=4)

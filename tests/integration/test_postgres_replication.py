@@ -227,7 +227,7 @@ def under_fire(database: Database, folder: Path, *, seconds: float, every: float
                     session.execute("INSERT INTO things VALUES (%s, %s, 0.5)", (f"w{writer}", n))
                     n += 1
                 session.rollback() if n % 7 == 0 else session.commit()
-                over.wait(0.02)
+                over.wait(0.05)
 
     writers = [threading.Thread(target=load, args=(writer,)) for writer in range(2)]
     for writer in writers:
@@ -241,7 +241,7 @@ def under_fire(database: Database, folder: Path, *, seconds: float, every: float
             writer.join()
     rows = database.run("SELECT who, n::int FROM things")
     try:
-        until(lambda: len(history(bus_file).events) >= len(rows), f"all {len(rows)} rows are published", 60)
+        until(lambda: len(history(bus_file).events) >= len(rows), f"all {len(rows)} rows are published", 240)
         time.sleep(1)  # whatever came twice would come now
     finally:
         victim.kill()
