@@ -1,11 +1,14 @@
 """Writes the generated pages of docs/reference (`make docs`); a test holds them to the code."""
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
+from connectors.plugins.known import PLUGINS
+from connectors.runtime.reference import Setting, settings_of
 from lintas.cli.main import main as root
 from lintas.settings import Settings
 from monitoring.listed import Listed, metrics
@@ -111,7 +114,41 @@ def _code(value: object) -> str:
     return "" if value is None else f"`{value}`"
 
 
-PAGES = {"commands.md": commands, "settings.md": settings, "rules.md": rules, "metrics.md": listed_metrics}
+def connectors() -> str:
+    """Every kind of connector with its settings, promise and example."""
+    intro = (
+        "What [connectors](../how-to/connectors.md) there are, and the settings of each (`config` in its file). `[]`\n"
+        "stands for an item of a list, `{}` for a value of a map. `lintas connector plugins KIND` shows the same.\n"
+    )
+    pages = ["# Kinds of connectors\n", NOTE, intro]
+    for one in sorted(PLUGINS, key=lambda one: one.name):
+        because = one.guarantee_because[0].upper() + one.guarantee_because[1:]
+        pages += [
+            f"## {one.name}\n",
+            f"*A {one.kind}, {one.guarantee}.* {one.summary.rstrip('.')}.\n",
+            f"{because.rstrip('.')}.\n",
+            "| setting | type | default | meaning |",
+            "|---|---|---|---|",
+            *(_setting(setting) for setting in settings_of(one)),
+            f"\n```yaml\n{one.example.strip()}\n```\n",
+        ]
+    return "\n".join(pages)
+
+
+def _setting(one: Setting) -> str:
+    default = "" if one.default in (None, "", [], {}) else f"`{json.dumps(one.default)}`"
+    default = "required" if one.required else default
+    meaning, kind = one.meaning.replace("|", "\\|"), one.type.replace("|", "\\|")
+    return f"| `{one.path}` | {kind} | {default} | {meaning} |"
+
+
+PAGES = {
+    "commands.md": commands,
+    "settings.md": settings,
+    "rules.md": rules,
+    "metrics.md": listed_metrics,
+    "connectors.md": connectors,
+}
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER

@@ -110,6 +110,7 @@ def show(*, name: str, system: str | None, output: str) -> None:
 def plugins(*, plugin: str | None, output: str) -> None:
     """List the kinds of connectors, or show the settings of one, with an example."""
     from connectors.plugins import known
+    from connectors.runtime.reference import settings_of
     from connectors.runtime.rest.answers import definitions
     from connectors.runtime.rest.answers import plugin as described
     from connectors.runtime.validation import by_name
@@ -132,17 +133,16 @@ def plugins(*, plugin: str | None, output: str) -> None:
     about = (("summary", one.summary), ("kind", one.kind), ("promises", f"{one.guarantee}: {one.guarantee_because}"))
     print_table(("plugin", plugin), about)
     click.echo()
-    rows = definitions(one)
     print_table(
         ("setting", "type", "default", "meaning"),
         [
             (
-                row["name"],
-                row["type"].lower(),
-                "(required)" if row["required"] else str(row["default_value"]),
-                row["documentation"],
+                setting.path,
+                setting.type,
+                "(required)" if setting.required else "" if setting.default is None else _told(setting.default),
+                setting.meaning,
             )
-            for row in rows
+            for setting in settings_of(one)
         ],
     )
     click.echo(f"\nexample of config:\n{one.example.rstrip()}")

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 
 from connectors.plugins.known import PLUGINS
 from connectors.runtime.plugin import Plugin
+from connectors.runtime.reference import settings_of
 from connectors.runtime.rest.answers import OWN_SETTINGS, definitions
 from connectors.runtime.validation import by_name, read
 from lintas.cli.main import main
@@ -30,6 +31,19 @@ def test_a_kind_explains_every_setting_and_its_promise(plugin: Plugin) -> None:
     assert not {one["name"] for one in settings} & set(OWN_SETTINGS), "REST uses these itself"
     assert plugin.summary
     assert plugin.guarantee_because
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda plugin: plugin.name)
+def test_settings_below_settings_are_explained_too(plugin: Plugin) -> None:
+    settings = settings_of(plugin)
+    assert {one.path for one in settings if "." not in one.path} == {one["name"] for one in definitions(plugin)}
+    assert not [one.path for one in settings if not one.meaning]
+
+
+def test_settings_below_settings_have_their_path() -> None:
+    paths = {one.path: one for one in settings_of(by_name(PLUGINS)["files"])}
+    assert paths["mapping.event_type"].required
+    assert paths["csv.delimiter"].default == ","
 
 
 @pytest.mark.parametrize("plugin", PLUGINS, ids=lambda plugin: plugin.name)
