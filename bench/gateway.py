@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from bench import report
+from bench.contender import Failed
 from bench.http_load import WARMING_SECONDS
 from bench.jobs import PUBLISHER, ROUTE, data_of
 from bench.machine import moment
@@ -73,7 +74,9 @@ def _load(
     where = (str(place.hostname), str(place.port))
     command = [sys.executable, "-m", "bench.http_load", *where, str(CONNECTIONS), str(seconds)]
     before = cpu_seconds([process])
-    ran = subprocess.run(command, input=request, capture_output=True, check=True, timeout=seconds + 120)
+    ran = subprocess.run(command, input=request, capture_output=True, check=False, timeout=seconds + 120)
+    if ran.returncode:
+        raise Failed(ran.stderr.decode())
     used = cpu_seconds([process]) - before
     told: dict[str, float] = json.loads(ran.stdout)
     # the warming up costs as much a request as the rest, so all processor time is shared out over both

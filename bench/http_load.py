@@ -28,12 +28,14 @@ async def load(host: str, port: int, request: bytes, connections: int, seconds: 
                 writer.write(mine)
                 await _answer(reader)
                 now = time.perf_counter()
-                if sent >= measured_from and now <= until:
+                if measured_from <= now <= until:
                     took.append(now - sent)
         finally:
             writer.close()
 
     await asyncio.gather(*(publisher(number) for number in range(connections)))
+    if not took:
+        raise RuntimeError("no request was answered within the time")
     took.sort()
     return {
         "rate": len(took) / seconds,
@@ -46,7 +48,7 @@ async def load(host: str, port: int, request: bytes, connections: int, seconds: 
 async def _answer(reader: asyncio.StreamReader) -> None:
     head = await reader.readuntil(b"\r\n\r\n")
     if b" 200 " not in head.partition(b"\r\n")[0]:
-        raise RuntimeError(head.decode())
+        raise RuntimeError(f"{head.decode()}{(await reader.read(2_000)).decode(errors='replace')}")
     length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
     await reader.readexactly(int(length.partition(b":")[2]))
 

@@ -27,6 +27,8 @@ class Gateway:
 
     Attributes:
         stopping: whether the server ends; streams and long polls end with it.
+        turn: reading and checking of events, which keep the processor busy, are done one request at a time, so that
+            the event loop goes round between two: connections to Kafka live through any rush.
     """
 
     settings: Settings
@@ -35,6 +37,7 @@ class Gateway:
     limits: Limits
     measures: Measures
     stopping: Callable[[], bool] = never
+    turn: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
 
     @contextlib.asynccontextmanager
     async def admitted(self, request: Request, seconds: float | None = None) -> AsyncIterator[Caller]:

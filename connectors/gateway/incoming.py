@@ -25,6 +25,7 @@ _PAIR: Final = re.compile(rb"\\(.)", re.DOTALL)
 _TEXTS: Final = (None, "utf-8", "us-ascii")
 
 Mode = Literal["binary", "structured", "batch"]
+Headers = Sequence[tuple[bytes, bytes]]  # of a request, names in lower case
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Incoming:
     problems: Sequence[Problem] = ()
 
 
-def mode_of(headers: Sequence[tuple[bytes, bytes]]) -> tuple[Mode, str]:
+def mode_of(headers: Headers) -> tuple[Mode, str]:
     """How a request carries its events, and its Content-Type.
 
     Raises:
@@ -70,7 +71,7 @@ def mode_of(headers: Sequence[tuple[bytes, bytes]]) -> tuple[Mode, str]:
     return "binary", text
 
 
-def read(mode: Mode, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> list[Incoming]:
+def read(mode: Mode, headers: Headers, body: bytes) -> list[Incoming]:
     """The events of a request, in their order.
 
     Raises:
@@ -123,7 +124,7 @@ def _object(value: Any) -> Incoming:
     return Incoming(attributes, data, json_data, [_plain(one) for one in problems])
 
 
-def _binary(headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Incoming:
+def _binary(headers: Headers, body: bytes) -> Incoming:
     found: list[tuple[str, bytes]] = []
     problems: list[Problem] = []
     for name, value in headers:

@@ -1,8 +1,10 @@
 """``POST /events``."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from lintas_client.preparation import Prepared
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -24,17 +26,10 @@ def post_events(gateway: Gateway) -> Callable[[Request], Awaitable[Response]]:
             headers = request.scope["headers"]
             mode, _ = incoming.mode_of(headers)
             body = await body_of(request, settings.gateway_body_bytes, seconds / 2)
-            events = incoming.read(mode, headers, body)
-            if len(events) > settings.gateway_batch_events:
-                raise too_large(f"A batch may have {settings.gateway_batch_events} events.")
+            async with gateway.turn:
+                events, checked = _checked(gateway, caller.system, mode, headers, body)
+                await asyncio.sleep(0)
             system, batch = caller.system, mode == "batch"
-            gateway.limits.spend(system, max(1, len(events)))
-            mine = entitlements.may_publish(gateway.bus.snapshot, system)
-            try:
-                checked = publishing.check_all(events, system, mine, batch=batch)
-            except Refused:
-                gateway.measures.events(system, "refused", len(events))
-                raise
             outcomes: list[publishing.Outcome] = []
             if checked:
                 outlet = await gateway.bus.outlet(system)
@@ -48,3 +43,23 @@ def post_events(gateway: Gateway) -> Callable[[Request], Awaitable[Response]]:
         return Response(as_json(answer), media_type="application/json")
 
     return post
+
+
+def _checked(
+    gateway: Gateway, system: str, mode: incoming.Mode, headers: incoming.Headers, body: bytes
+) -> tuple[list[incoming.Incoming], list[Prepared]]:
+    """The events of a request, as they came and as they will be sent.
+
+    Raises:
+        Refused: they cannot be read, are too many, or one of them has problems.
+    """
+    events = incoming.read(mode, headers, body)
+    if len(events) > gateway.settings.gateway_batch_events:
+        raise too_large(f"A batch may have {gateway.settings.gateway_batch_events} events.")
+    gateway.limits.spend(system, max(1, len(events)))
+    mine = entitlements.may_publish(gateway.bus.snapshot, system)
+    try:
+        return events, publishing.check_all(events, system, mine, batch=mode == "batch")
+    except Refused:
+        gateway.measures.events(system, "refused", len(events))
+        raise
