@@ -82,6 +82,7 @@ def build(
         summary="Publish events to the bus, and fetch an inbox, over HTTP.",
         docs_url=None,  # their pages load programs from elsewhere
         redoc_url=None,
+        redirect_slashes=False,
         lifespan=_lifespan,
         middleware=[Middleware(Answers, measures=measures)],
         exception_handlers={

@@ -31,7 +31,7 @@ CHECKS = [
     schemathesis.checks.content_type_conformance,
     schemathesis.checks.response_schema_conformance,
 ]
-FEW, MANY = 500, 8_000
+FEW, MANY = 500, 9_000
 EXAMPLES, MANY_EXAMPLES = 3, 150  # for each operation of the OpenAPI
 
 
@@ -83,7 +83,7 @@ async def attack(folder: Path, seed: int, count: int) -> Counter[int]:
             before = (len(bus.sent), dict(bus.positions[BNPB]))
             status, headers, body = await ask(visitor, request)
             found[status] += 1
-            assert status < 500, (status, body, request)
+            assert status in {200, 204} or 400 <= status < 500, (status, body, request)
             assert len(bus.sent) - before[0] == published_of(request, status, body), request
             if status >= 400 and not request.path.startswith("/issuer") and request.method != "HEAD":
                 assert headers["content-type"] == "application/problem+json", request
