@@ -18,7 +18,6 @@ async def app(
         body += part.get("body", b"")
         more = part.get("more_body", False)
     answer = json.dumps({"published": len(json.loads(body))}).encode()
-    await send(
-        {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]},
-    )
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": answer})

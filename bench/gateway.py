@@ -11,7 +11,6 @@ import httpx
 
 from bench import report
 from bench.contender import Failed
-from bench.http_load import WARMING_SECONDS
 from bench.jobs import PUBLISHER, ROUTE, data_of
 from bench.machine import moment
 from bench.processes import cpu_seconds
@@ -79,9 +78,7 @@ def _load(
         raise Failed(ran.stderr.decode())
     used = cpu_seconds([process]) - before
     told: dict[str, float] = json.loads(ran.stdout)
-    # the warming up costs as much a request as the rest, so all processor time is shared out over both
-    requests = told["rate"] * (seconds + WARMING_SECONDS)
-    return {**told, "cpu_us": used * 1e6 / (requests * batch)}
+    return {**told, "cpu_us": used * 1e6 / (told["answered"] * batch)}
 
 
 def _token(settings: Settings, url: str) -> str:

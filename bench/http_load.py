@@ -19,8 +19,10 @@ async def load(host: str, port: int, request: bytes, connections: int, seconds: 
     began = time.perf_counter()
     measured_from, until = began + WARMING_SECONDS, began + WARMING_SECONDS + seconds
     took: list[float] = []
+    answered = 0
 
     async def publisher(number: int) -> None:
+        nonlocal answered
         mine = request.replace(NUMBER, b"%02d" % (number % 100))
         reader, writer = await asyncio.open_connection(host, port)
         try:
@@ -28,6 +30,7 @@ async def load(host: str, port: int, request: bytes, connections: int, seconds: 
                 writer.write(mine)
                 await _answer(reader)
                 now = time.perf_counter()
+                answered += 1
                 if measured_from <= now <= until:
                     took.append(now - sent)
         finally:
@@ -39,6 +42,7 @@ async def load(host: str, port: int, request: bytes, connections: int, seconds: 
     took.sort()
     return {
         "rate": len(took) / seconds,
+        "answered": answered,  # in all, also outside of the time that is measured
         "p50_ms": took[len(took) // 2] * 1000,
         "p99_ms": took[len(took) * 99 // 100] * 1000,
         "most_ms": took[-1] * 1000,

@@ -158,6 +158,19 @@ async def test_a_token_of_the_configured_issuer_names_the_system() -> None:
     assert (await nested.caller([f"bearer {signed(lintas={'system': BNPB})}"])).system == BNPB
 
 
+async def test_a_token_is_checked_again_after_a_while_and_never_believed_beyond_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    callers, token, began = issuer_of(serving), f"Bearer {signed()}", time.time()
+    await callers.caller([token])
+    monkeypatch.setattr(callers, "issuer", None)  # not asked
+    assert (await callers.caller([token])).system == BMKG
+    monkeypatch.setattr(callers, "issuer", issuer_of(serving).issuer)
+    monkeypatch.setattr("time.time", lambda: began + 100)  # the token ended after 60 s, and 30 are forgiven
+    with pytest.raises(Refused):
+        await callers.caller([token])
+
+
 @pytest.mark.parametrize(
     "authorization",
     [
