@@ -37,7 +37,7 @@ class Plugin:
         guarantee: what it promises.
         guarantee_because: why, in one sentence, and what it rests on.
         example: settings as a person would write them, YAML; tested.
-        check: problems of valid settings that need the catalogue or the machine, as (field, message).
+        check: problems of valid settings on the machine where it is to run (files, addresses), as (field, message).
     """
 
     name: str

@@ -87,6 +87,19 @@ def test_a_file_that_is_right_has_no_problem(tmp_path: Path) -> None:
     assert (told.exit_code, told.output) == (0, "no problems\n")
 
 
+def test_files_of_the_machine_where_it_runs_are_not_looked_for_elsewhere(tmp_path: Path) -> None:
+    file = tmp_path / "hospital.yaml"
+    file.write_text(
+        "connector: hospital\nsystem: kemenkes.satusehat\nplugin: webhook\nconfig:\n"
+        "  url: https://events.hospital.example.go.id/lintas\n  origin: bus.example.go.id\n"
+        f"  secret_files: [{tmp_path}/not-here]\n"
+    )
+    told = lintas("validate", str(file))
+    assert (told.exit_code, told.output) == (0, "no problems\n")
+    _, there = read(by_name(PLUGINS)["webhook"], yaml.safe_load(file.read_text())["config"])
+    assert [problem.path for problem in there] == [("secret_files",)]
+
+
 def test_the_lines_of_one_connector_are_found_in_a_log(tmp_path: Path) -> None:
     file = tmp_path / "connector.log"
     lines = [
