@@ -17,6 +17,7 @@ from connectors.runtime.context import Context
 from connectors.runtime.journal import Journal
 from connectors.runtime.life import Given
 from connectors.runtime.log import SystemLog
+from connectors.runtime.logger import logger_of
 from connectors.runtime.observer import ConnectorObserver, Who
 from connectors.runtime.sink_life import run_sink
 from connectors.runtime.source_life import run_source
@@ -69,26 +70,6 @@ class Shared:
     observer: ConnectorObserver
 
 
-class _Named(logging.Filter):
-    """Puts a connector's name on what it logs."""
-
-    def __init__(self, system: str, connector: str) -> None:
-        super().__init__()
-        self._names = {"system": system, "connector": connector}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.__dict__.update(self._names)
-        return True
-
-
-def logger_of(system: str, connector: str) -> logging.Logger:
-    """Where a connector logs."""
-    logger = logging.getLogger(f"connectors.of.{system}.{connector}")
-    if not logger.filters:
-        logger.addFilter(_Named(system, connector))
-    return logger
-
-
 def pause_before(attempt: int, chance: float) -> float:
     """Seconds to wait before an attempt (1 for the first after a failure).
 
@@ -111,6 +92,7 @@ class Runner:
         self._wanted: Wanted | None = None
         self._changed = asyncio.Event()
         self._attempt = 0
+        self._journal: Journal | None = None  # of the newest life
 
     def want(self, wanted: Wanted | None) -> None:
         """Have the connector be so; None: it is deleted."""
@@ -150,6 +132,8 @@ class Runner:
         finally:
             await _end(life)
             await _end(changed)
+            if not life.done():
+                await self._abandon()
         if self._changed.is_set():
             self._attempt = 0
             return
@@ -168,6 +152,13 @@ class Runner:
                 await self._changed.wait()
         if self._changed.is_set():
             self._attempt = 0
+
+    async def _abandon(self) -> None:
+        """Leave a life to itself that does not stop: without its journal it can commit nothing more."""
+        if self._journal is not None:
+            await self._journal.close()
+        fields = {"event": "connector_hangs", "connector": self._name, "system": self._shared.connection.system}
+        log.error("%s does not stop; it is left to itself and can commit nothing more", self._name, extra=fields)
 
     def _fail(self, wanted: Wanted, error: BaseException, pause: float | None) -> None:
         next_attempt = "only a person has it go on" if pause is None else f"attempt {self._attempt} in {pause:.1f} s"
@@ -190,7 +181,7 @@ class Runner:
         shared, config = self._shared, wanted.config
         plugin, settings = valid(shared.plugins, self._name, config.plugin, config.settings)
         registry = Registry(shared.connection)
-        journal = Journal(
+        journal = self._journal = Journal(
             shared.connection, self._name, plugin.name, shared.log, transaction_seconds=shared.transaction_seconds
         )
         try:
@@ -242,6 +233,6 @@ def _end_of(connector: str, life: asyncio.Task[None]) -> BaseException:
 
 
 async def _end(task: asyncio.Task[Any]) -> None:
-    """Cancel a task and wait for it; what it ended with stays in it."""
+    """Cancel a task and wait for it, though not for ever; what it ended with stays in it."""
     task.cancel()
-    await asyncio.wait({task})
+    await asyncio.wait({task}, timeout=STOP_SECONDS)

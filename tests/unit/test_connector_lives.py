@@ -1,6 +1,7 @@
 """What the runtime does around a connector: in which order, and what it does when one fails."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -181,7 +182,8 @@ class Kept:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, life: Life, last: Status | None = None) -> None:
         kind = KINDS["counting"]
         monkeypatch.setattr(runner, "run_source", life)
-        monkeypatch.setattr(runner, "Journal", lambda *_, **__: _Closed())
+        self.closed: list[str] = []
+        monkeypatch.setattr(runner, "Journal", lambda *_, **__: _Closing(self.closed))
         monkeypatch.setattr(runner, "FIRST_PAUSE_SECONDS", 0.01)
         built = {kind.name: type(kind)(**{**_fields(kind), "build": lambda *_: None})}
         shared = Shared(CONNECTION, None, built, "here:8083", 15.0, UNWATCHED)  # type: ignore[arg-type]  # no log is asked
@@ -201,8 +203,12 @@ class Kept:
                 await self._event.wait()
 
 
-class _Closed:
-    async def close(self) -> None: ...
+class _Closing:
+    def __init__(self, closed: list[str]) -> None:
+        self._closed = closed
+
+    async def close(self) -> None:
+        self._closed.append("closed")
 
 
 def _fields(kind: Any) -> Mapping[str, Any]:
@@ -310,4 +316,25 @@ async def test_settings_that_are_not_right_are_told_in_the_trace(monkeypatch: py
     await kept.until(State.FAILED)
     assert kept.runner.status is not None
     assert "until: " in str(kept.runner.status.trace)
+    await ended(kept, running)
+
+
+async def test_one_that_does_not_stop_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = asyncio.Event()
+
+    async def hangs(_: Any, given: Given) -> None:
+        given.running()
+        while not released.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await released.wait()
+
+    kept = Kept(monkeypatch, hangs)
+    monkeypatch.setattr(runner, "STOP_SECONDS", 0.02)
+    kept.runner.want(wanted())
+    running = asyncio.create_task(kept.runner.run())
+    await kept.until(State.RUNNING)
+    kept.runner.want(wanted(State.PAUSED))
+    await kept.until(State.RUNNING, State.PAUSED)
+    assert kept.closed == ["closed"], "it can commit nothing more"
+    released.set()
     await ended(kept, running)
