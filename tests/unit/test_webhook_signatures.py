@@ -90,6 +90,7 @@ def test_during_a_rotation_receivers_of_each_secret_accept() -> None:
         ("geheim", "neither a whsec_ secret nor a whsk_ key"),
         ("geh\N{LATIN SMALL LETTER E WITH ACUTE}im", "neither a whsec_ secret nor a whsk_ key"),
     ],
+    ids=["short", "long", "not-base64", "short-key", "other-key", "no-prefix", "not-ascii"],
 )
 def test_a_secret_that_cannot_be_used_is_told_without_being_shown(tmp_path: Path, held: str, reason: str) -> None:
     file = secret_file(tmp_path, secret=held)
