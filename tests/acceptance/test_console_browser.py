@@ -241,7 +241,7 @@ def test_personal_values_are_shown_for_a_reason_and_that_is_on_record(failed_day
 
 # Each role sees its own part.
 
-EVERYWHERE = ("/", "/event-types", "/agreements", "/workers", "/history")
+EVERYWHERE = ("/", "/event-types", "/agreements", "/connectors", "/workers", "/history")
 LETTERS = ("/inboxes", "/dead-letters", "/quarantine")
 ROLES = {
     "viewer": EVERYWHERE,
