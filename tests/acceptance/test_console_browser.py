@@ -241,13 +241,14 @@ def test_personal_values_are_shown_for_a_reason_and_that_is_on_record(failed_day
 
 # Each role sees its own part.
 
-EVERYWHERE = ("/", "/event-types", "/agreements", "/connectors", "/workers", "/history")
+EVERYWHERE = ("/", "/event-types", "/agreements", "/workers", "/history")
 LETTERS = ("/inboxes", "/dead-letters", "/quarantine")
+LISTS = ("/replays", "/connectors", "/acts")
 ROLES = {
     "viewer": EVERYWHERE,
-    "steward-kemenkes": (*EVERYWHERE, *LETTERS, "/replays", "/acts"),
-    "operator": (*EVERYWHERE, *LETTERS, "/replays", "/acts"),
-    "auditor": (*EVERYWHERE, "/replays", "/acts"),
+    "steward-kemenkes": (*EVERYWHERE, *LETTERS, *LISTS),
+    "operator": (*EVERYWHERE, *LETTERS, *LISTS),
+    "auditor": (*EVERYWHERE, *LISTS),
 }
 ALL = ROLES["operator"]
 OWN, OTHERS = SYSTEM, "jabar.child-welfare"
