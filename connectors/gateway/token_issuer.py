@@ -130,7 +130,12 @@ class TokenIssuer:
         system = await self._identified(request.headers.get("authorization", ""), form)
         if system is None:
             headers = {"www-authenticate": 'Basic realm="lintas"'}
-            return JSONResponse({"error": "invalid_client"}, 401, headers | _NO_STORE)
+            told = {
+                "error": "invalid_client",
+                "error_description": "no such system, or its secret or assertion is wrong; the secret is in "
+                "<secrets>/<system>.client-secret where the gateway runs",
+            }
+            return JSONResponse(told, 401, headers | _NO_STORE)
         if form.get("grant_type") != "client_credentials":
             return _error("unsupported_grant_type")
         answer = {"access_token": self.token(system), "token_type": "Bearer", "expires_in": TOKEN_SECONDS}

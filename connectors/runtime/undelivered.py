@@ -1,4 +1,6 @@
-"""Events that a sink has given up, as its progress has them, and the request to give them once more. Pure.
+"""Events that a sink holds, as its progress has them, and the request to give those once more that it gave up. Pure.
+
+Those that wait for another attempt stand under ``waiting/<partition>/<offset>``, with the ``reason`` of the last.
 
 A sink that gives events up notes each under ``undelivered/<partition>/<offset>``: ``reason``, a word, ``attempts``,
 ``given_up_ms``, and ``status`` and ``first_failed_ms`` where it knows them; never a value of the event. When it starts
@@ -6,6 +8,7 @@ and finds ``redeliver/<partition>/<offset>`` it takes that as a person's wish, f
 """
 
 import dataclasses
+from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
@@ -14,6 +17,7 @@ from connectors.runtime.state import ConnectorsState, State, Target, progress_re
 from lintas.errors import UnknownName
 from schemas.connector_configs import Record
 
+WAITING: Final = "waiting/"
 UNDELIVERED: Final = "undelivered/"
 REDELIVER: Final = "redeliver/"
 
@@ -51,6 +55,17 @@ def undelivered(state: ConnectorsState, connector: str) -> list[Undelivered]:
     progress = state.progress(connector)
     places = [name.removeprefix(UNDELIVERED) for name in progress if name.startswith(UNDELIVERED)]
     return [_of(place, progress) for place in sorted(places, key=_order)]
+
+
+def waiting(state: ConnectorsState, connector: str) -> Counter[str]:
+    """How many events wait for another attempt, by why the last one failed; those behind such an event: ``behind``.
+
+    Raises:
+        UnknownName: there is no such connector.
+    """
+    known(state, connector)
+    held = [noted for name, noted in state.progress(connector).items() if name.startswith(WAITING)]
+    return Counter(str(noted.get("reason") or "behind") for noted in held)
 
 
 def redelivering(state: ConnectorsState, connector: str, events: Collection[str] | None, now_ms: int) -> list[Record]:

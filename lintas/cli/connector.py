@@ -16,6 +16,8 @@ from lintas.cli.output import output_option, print_json, print_table
 from lintas.errors import UnknownName
 from lintas.settings import Settings
 
+LONGEST_SHOWN = 300  # characters of a value
+
 
 @click.group()
 def connector() -> None:
@@ -149,8 +151,12 @@ def plugins(*, plugin: str | None, output: str) -> None:
 
 
 def _told(value: Any) -> str:
-    """A value of JSON as a person reads it."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    """A value of JSON as a person reads it; of long ones the beginning."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if len(text) <= LONGEST_SHOWN:
+        return text
+    size = f"{len(value)} in all" if isinstance(value, (list, dict)) else f"{len(text)} characters"
+    return f"{text[:LONGEST_SHOWN]}... ({size}; -o json shows everything)"
 
 
 def _kind(plugin: str) -> str:

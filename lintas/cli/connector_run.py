@@ -106,7 +106,9 @@ def _bound(host: str, port: int) -> socket.socket:
         listening.bind((host, port))
     except OSError as error:
         raise click.BadParameter(
-            f"nothing can listen on {host}:{port}: {error.strerror}", param_hint="--listen"
+            f"nothing can listen on {host}:{port}: {error.strerror}. Where `lintas up` runs, a runtime runs already; "
+            "a second one takes another port, or 0 for any.",
+            param_hint="--listen",
         ) from error
     return listening
 

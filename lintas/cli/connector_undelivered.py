@@ -16,8 +16,12 @@ from lintas.settings import Settings
 @system_option
 @output_option
 def undelivered(*, name: str, system: str | None, output: str) -> None:
-    """List what a connector has given up: where it is in the inbox, why, and since when."""
+    """List what a connector has given up: where it is in the inbox, why, and since when.
+
+    Below it is told how many events wait for another attempt, and why the last one failed.
+    """
     from connectors.runtime.undelivered import undelivered as given_up
+    from connectors.runtime.undelivered import waiting
 
     _, state = found(Settings(), name, system)
     events = given_up(state, name)
@@ -38,6 +42,9 @@ def undelivered(*, name: str, system: str | None, output: str) -> None:
             for one in events
         ],
     )
+    if held := waiting(state, name):
+        reasons = ", ".join(f"{reason} {count}" for reason, count in held.most_common())
+        click.echo(f"{held.total()} wait for another attempt: {reasons}")
 
 
 @click.command()

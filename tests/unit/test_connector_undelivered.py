@@ -4,7 +4,7 @@ import pytest
 
 from connectors.plugins.webhook.lanes import Lanes, Pointer
 from connectors.runtime.state import ConnectorsState, State, Target, progress_records
-from connectors.runtime.undelivered import Undelivered, redelivering, undelivered
+from connectors.runtime.undelivered import Undelivered, redelivering, undelivered, waiting
 from lintas.errors import UnknownName
 from schemas.connector_configs import Configured
 
@@ -37,6 +37,24 @@ def test_what_a_webhook_gives_up_is_listed_in_the_inboxs_order() -> None:
     found = undelivered(state(10, 9), "hook")
     assert [one.event for one in found] == ["0/9", "0/10"]
     assert found[0] == Undelivered("0/9", "http-422", 422, 1, NOW, NOW + 1, asked_for=False)
+
+
+def test_what_waits_for_another_attempt_is_counted_by_why_the_last_one_failed() -> None:
+    lanes = Lanes({})
+    for offset, key in ((1, "one"), (2, "one"), (3, "other")):
+        lanes.add(Pointer(0, offset, key))
+    for _ in range(2):
+        pointer = lanes.take(NOW, retries=True)
+        assert pointer is not None
+        lanes.failed(pointer, "http-401", 401, NOW)
+        lanes.wait(pointer, NOW + 1_000)
+    records = [Configured("webhook", {}, "rest").record("hook"), *progress_records("hook", told(lanes))]
+    assert waiting(ConnectorsState().of(records), "hook") == {"http-401": 2, "behind": 1}
+
+
+def told(lanes: Lanes) -> dict[str, object]:
+    """What lanes note, as it is read again."""
+    return {name: value for name, value in lanes.changes().items() if value is not None}
 
 
 def test_what_is_asked_for_is_noted_and_the_connector_begun_anew() -> None:

@@ -69,6 +69,18 @@ async def test_a_receiver_that_answers_500_for_an_hour_receives_everything_in_or
     await world.sink.stop()
 
 
+async def test_the_log_says_why_nothing_is_taken_and_does_not_repeat_itself(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World(tmp_path, Told(lambda _headers, _body: Answer(401)))
+    await world.start()
+    await world.deliver(*(delivery(n, f"k{n}") for n in range(5)))
+    told = [record.getMessage() for record in caplog.records if "does not take events" in record.getMessage()]
+    assert len(told) == 1
+    assert "http-401" in told[0]
+    await world.sink.stop()
+
+
 async def test_a_key_whose_event_fails_holds_up_no_other_key_and_keeps_its_order(tmp_path: Path) -> None:
     world = World(tmp_path, refusing("bad"))
     await world.start()

@@ -10,9 +10,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, Self
 
 from connectors.runtime.contract import Progress
-from connectors.runtime.undelivered import REDELIVER, UNDELIVERED
+from connectors.runtime.undelivered import REDELIVER, UNDELIVERED, WAITING
 
-WAITING: Final = "waiting/"
 _KEY_DIGITS: Final = 5
 
 LaneKey = tuple[int, str]

@@ -30,6 +30,7 @@ _WAKE_WITHIN_MS, _WAKE_EVERY_MS = 5000, 60_000
 _SMALLEST, _LARGEST = 8, 500  # deliveries at a time
 _QUICK_SECONDS, _SLOW_SECONDS = 1.0, 5.0
 _SOON_SECONDS: Final = 1.0
+_TELL_EVERY_MS: Final = 60_000  # of a receiver that takes nothing, for the same reason
 _NO_LONGER_THERE: Final = "no-longer-in-the-inbox"
 
 
@@ -70,6 +71,7 @@ class WebhookSink(Sink):
         self._failure: BaseException | None = None
         self._gone = False
         self._woken_ms = 0
+        self._told: tuple[str | None, int] = (None, 0)  # the last failure that the log tells of, and when
         self._batch = _SMALLEST
 
     async def start(self, progress: Progress, inbox: Inbox) -> None:
@@ -222,6 +224,7 @@ class WebhookSink(Sink):
             self._gone = True
             self._lanes.untried(pointer)
             return
+        self._tell(outcome, now_ms)
         first_failed_ms = self._lanes.failed(pointer, outcome.reason or "", outcome.status, now_ms)
         if outcome.pause_seconds is not None:
             self._gate.shut(now_ms + round(outcome.pause_seconds * 1000))
@@ -236,6 +239,16 @@ class WebhookSink(Sink):
             "event %s of the inbox is given up after %d attempts: %s", pointer.place, pointer.attempts, outcome.reason
         )
         self._lanes.give_up(pointer, now_ms)
+
+    def _tell(self, outcome: Outcome, now_ms: int) -> None:
+        """Say in the log why events are not taken, once for each reason in a row, and again every minute."""
+        reason, when_ms = self._told
+        if outcome.reason == reason and now_ms < when_ms + _TELL_EVERY_MS:
+            return
+        self._told = (outcome.reason, now_ms)
+        self._context.log.warning(
+            "the receiver does not take events: %s; %d wait for another attempt", outcome.reason, self._lanes.waiting
+        )
 
     def _adapt(self, seconds: float, taken: int) -> None:
         """Take more next time if it went quickly, fewer if it did not: what a crash repeats stays small."""

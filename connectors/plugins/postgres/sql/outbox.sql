@@ -6,7 +6,8 @@
 --
 --     psql -v ON_ERROR_STOP=1 -f outbox.sql
 --
--- Then let the connector in, and whoever writes:
+-- A role called lintas_connector, if there is one, is given what the connector needs. Then let in whoever writes, and a
+-- connector that logs in under another name:
 --
 --     GRANT USAGE ON SCHEMA lintas TO connector_role;
 --     GRANT SELECT, UPDATE, DELETE ON lintas.outbox TO connector_role;
@@ -119,4 +120,13 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION outbox_from_row() FROM PUBLIC;
+
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'lintas_connector') THEN
+        GRANT USAGE ON SCHEMA lintas TO lintas_connector;
+        GRANT SELECT, UPDATE, DELETE ON outbox TO lintas_connector;
+    END IF;
+END
+$$;
 COMMIT;
