@@ -26,8 +26,8 @@ demo: $(READY) ## start a bus, publish a day in the life of the state, show who 
 up: $(READY) ## start the bus in the foreground; Ctrl-C stops it
 	@$(BIN)/lintas up
 
-test: $(READY) ## run the tests, on a real Kafka, registry and PostgreSQL, two files at a time
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+test: $(READY) ## run the tests, on a real Kafka, registry and PostgreSQL, three files at a time: most of them wait
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(READY) ## lint, format, types, import contracts
 	@$(BIN)/ruff check $(SOURCES)

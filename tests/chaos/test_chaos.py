@@ -18,7 +18,7 @@ from lintas import names
 pytestmark = pytest.mark.timeout(900)
 
 # A seed by which catalogues are changed and an inbox refuses early, so that there are events left for what that brings.
-TERMS = Terms(events=40_000, rate=800, faults=36, seconds=45, seed=1199, batch_events=200, keep_history=True)
+TERMS = Terms(events=40_000, rate=650, faults=36, seconds=60, seed=1199, batch_events=200, keep_history=True)
 
 
 @pytest.fixture(scope="module")

@@ -185,7 +185,7 @@ async def test_what_was_acknowledged_does_not_come_again_also_from_another_gatew
     await deliver(catalogue_bus, in_force, f"{STATISTICS}.made", [f"d-{number}" for number in range(6)])
     async with speaking(catalogue_bus, gateway, STATISTICS) as http:
         ids, cursor = await fetch_until(http, 6)
-        assert (await fetch_until(http, 6))[0] == ids  # nothing was acknowledged
+        assert sorted((await fetch_until(http, 6))[0]) == sorted(ids)  # nothing was acknowledged
         first = await http.get("/inbox", params={"limit": 2})
         assert (await http.put("/inbox/cursor", json={"cursor": first.json()["cursor"]})).status_code == 204
     pem = certificates(tmp_path)
