@@ -85,7 +85,7 @@ def test_it_touches_nothing_of_the_home_but_its_own_folder(
         r"mother\.name .* - +not listed +- +not listed",
         r"  legal basis  .*UU 24/2013.*",
         r"schema +nik +a population number holds a day that does not exist +1 +\d+",
-        r"kemenkes\.satusehat +birth\.registered +require +plausible-weight +\d+",
+        r"djp\.coretax +(business\.licensed|export\.declared) +require +\S+ +\d+",
         r"event type +published +routed +repeats +quarantined",
         r"events meant as +to be +published +became so",
         r"repeat +dropped as a repeat +12 +12",

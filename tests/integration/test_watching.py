@@ -30,10 +30,10 @@ Samples = dict[tuple[str, ...], float]
 
 
 @pytest.fixture
-def settings(catalogue_bus: Settings, tmp_path: Path) -> Settings:
-    ensure_bus(catalogue_bus)
-    put_in_force(catalogue_bus, lane_bus.catalogue(tmp_path / "catalogue"))
-    return catalogue_bus
+def settings(settings: Settings, tmp_path: Path) -> Settings:
+    ensure_bus(settings)
+    put_in_force(settings, lane_bus.catalogue(tmp_path / "catalogue"))
+    return settings
 
 
 @pytest.fixture
