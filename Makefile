@@ -38,7 +38,7 @@ check: $(READY) ## lint, format, types, import contracts
 	@MYPYPATH=.:connectors/client $(BIN)/mypy bench/*.py bench/peers/*.py docs/*.py
 	@$(BIN)/lint-imports
 
-long: $(READY) ## run the tests that take many minutes: alerts of a broken bus, the production stack
+long: $(READY) ## run the tests that take many minutes: alerts of a broken bus, the console in a browser, the production stack, connectors killed for minutes
 	@$(BIN)/python -m pytest -q -m long $(ARGS)
 
 chaos: $(READY) ## break brokers, workers and the network for two hours, and judge what came out

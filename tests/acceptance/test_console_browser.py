@@ -32,6 +32,7 @@ EVENT_COLUMNS = ("published", "routed", "duplicate", "quarantined", "in_flight")
 DELIVERY_COLUMNS = ("routed", "delivered", "filtered", "dead", "waiting", "not_in_force", "replayed")
 
 pytestmark = [
+    pytest.mark.long,  # the gate has twenty minutes in all; pages, rights and acts are tested there without a browser
     pytest.mark.timeout(600),
     pytest.mark.skipif(executable() is None, reason="no Chromium is installed"),
 ]
