@@ -8,9 +8,10 @@ import uuid
 from typing import Final, NoReturn
 
 import lintas_client
-from lintas_client import Connection, Publisher, Subscriber
+from lintas_client import Publisher, Subscriber
 
-from lintas import credentials, names
+from lintas import names
+from lintas.connection import connection_of
 from lintas.errors import LintasError, MissingCredentials
 from lintas.settings import Settings
 from monitoring.canary_events import ALTERED, Arrival, CanaryEvents
@@ -74,7 +75,7 @@ class Canary:
             MissingCredentials: the catalogue has not been applied yet.
             ClientError: the bus cannot be reached, or does not let the canary send or read.
         """
-        connection = self._connection()
+        connection = connection_of(self._settings, names.CANARY)
         async with Publisher(connection) as publisher, Subscriber(connection) as subscriber:
             await publisher.check(names.CANARY_EVENT_TYPE, self._events.payload(1, dt.datetime.now(dt.UTC)))
             log.info("canary events are sent every %g s", self._every)
@@ -130,17 +131,6 @@ class Canary:
         if why != self._wrong:
             log.warning("nothing is sent: %s", why)
         self._wrong = why
-
-    def _connection(self) -> Connection:
-        own = credentials.load(self._settings, names.CANARY)
-        return Connection(
-            bootstrap_servers=self._settings.brokers,
-            registry_url=self._settings.registry,
-            system=own.principal,
-            password=own.password,
-            security_protocol=self._settings.security_protocol,
-            ca_file=self._settings.ca_file,
-        )
 
 
 def _first(errors: BaseExceptionGroup[lintas_client.ClientError]) -> lintas_client.ClientError:

@@ -19,6 +19,7 @@ from connectors.gateway.entitlements import codec_of
 from connectors.gateway.kafka_reader import KafkaReader
 from connectors.gateway.refusal import Refused, unavailable
 from lintas import credentials, names
+from lintas.connection import connection_of
 from lintas.errors import CatalogueError, MissingCredentials
 from lintas.settings import Settings
 from schemas.publication import CatalogueFollower
@@ -167,17 +168,9 @@ class LiveBus:
 
     def _connection(self, system: str, settings: Settings | None = None) -> lintas_client.Connection:
         try:
-            own = credentials.load(settings or self._systems, system)
+            return connection_of(settings or self._systems, system)
         except MissingCredentials:
             raise not_served(system) from None
-        return lintas_client.Connection(
-            bootstrap_servers=self._settings.brokers,
-            registry_url=self._settings.registry,
-            system=own.principal,
-            password=own.password,
-            security_protocol=self._settings.security_protocol,
-            ca_file=self._settings.ca_file,
-        )
 
     def _in_background(self, closing: "asyncio._CoroutineLike[None]") -> None:
         task = asyncio.create_task(closing)

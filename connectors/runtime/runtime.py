@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from aiokafka.errors import KafkaError
-from lintas_client import ClientError, Connection
+from lintas_client import ClientError
 from pydantic import TypeAdapter, ValidationError
 
 from connectors.runtime.log import SystemLog
@@ -16,7 +16,8 @@ from connectors.runtime.runner import Shared
 from connectors.runtime.system import SystemConnectors
 from connectors.runtime.topics import has_topic
 from connectors.runtime.validation import Plugins
-from lintas import credentials, names
+from lintas import names
+from lintas.connection import connection_of
 from lintas.errors import BusUnavailable, MissingCredentials
 from lintas.logs import told
 from lintas.settings import Settings
@@ -149,22 +150,3 @@ def with_credentials(settings: Settings) -> list[str]:
             if not names.is_bus_name(name):
                 found.append(name)
     return sorted(found)
-
-
-def connection_of(settings: Settings, system: str) -> Connection:
-    """The connection of a system to the bus that the settings name.
-
-    Raises:
-        MissingCredentials: there is no credentials file for the system.
-        BadSettings: no bus runs here and the environment names none.
-        BadConnection: the principal is not a system.
-    """
-    own = credentials.load(settings, system)
-    return Connection(
-        bootstrap_servers=settings.brokers,
-        registry_url=settings.registry,
-        system=own.principal,
-        password=own.password,
-        security_protocol=settings.security_protocol,
-        ca_file=settings.ca_file,
-    )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import lintas_client
 
-from lintas import credentials
+from lintas import connection
 from lintas.errors import BusUnavailable, RequestRefused, UnknownName
 from lintas.settings import Settings
 
@@ -19,16 +19,8 @@ def connection_of(settings: Settings, system: str) -> lintas_client.Connection:
         BadSettings: no bus runs here and the environment names none.
         RequestRefused: the principal is not a system.
     """
-    own = credentials.load(settings, system)
     with told_as_bus_errors():
-        return lintas_client.Connection(
-            bootstrap_servers=settings.brokers,
-            registry_url=settings.registry,
-            system=own.principal,
-            password=own.password,
-            security_protocol=settings.security_protocol,
-            ca_file=settings.ca_file,
-        )
+        return connection.connection_of(settings, system)
 
 
 @contextlib.contextmanager

@@ -15,10 +15,10 @@ from typing import Final
 import faust
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
-from lintas_client import Connection
 from lintas_client.registry import Registry
 
 from lintas import names
+from lintas.connection import connection_of
 from lintas.credentials import SASL_MECHANISM, aiokafka_options, load
 from lintas.errors import MissingCredentials
 from lintas.settings import Settings
@@ -102,16 +102,7 @@ def vital_statistics_app(settings: Settings, watched: Watched) -> faust.App:
         table,
         CHANGELOG,
         options=aiokafka_options(settings, SYSTEM),
-        registry=Registry(
-            Connection(
-                bootstrap_servers=settings.brokers,
-                registry_url=settings.registry,
-                system=SYSTEM,
-                password=credentials.password,
-                security_protocol=settings.security_protocol,
-                ca_file=settings.ca_file,
-            )
-        ),
+        registry=Registry(connection_of(settings, SYSTEM)),
         watched=watched,
     )
     app.owner = ledger

@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 from lane_bus import Worker, wait_until
 
 from connectors.runtime.log import SystemLog
-from connectors.runtime.runtime import connection_of
 from connectors.runtime.state import ConnectorsState, State, Status, Target
+from lintas.connection import connection_of
 from lintas.settings import Settings
 from schemas.connector_configs import Configured, forgotten
 
