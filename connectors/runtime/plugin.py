@@ -37,7 +37,8 @@ class Plugin:
         guarantee: what it promises.
         guarantee_because: why, in one sentence, and what it rests on.
         example: settings as a person would write them, YAML; tested.
-        check: problems of valid settings on the machine where it is to run (files, addresses), as (field, message).
+        check: problems of valid settings together, as (field, message). Files that they name may be on another machine:
+            that one is not there is no problem here, and fails the connector when it starts.
     """
 
     name: str

@@ -34,18 +34,16 @@ def by_name(plugins: Iterable[Plugin]) -> dict[str, Plugin]:
     return {plugin.name: plugin for plugin in plugins}
 
 
-def problems(plugins: Plugins, plugin: str, settings: Mapping[str, Any], *, here: bool = True) -> list[SettingProblem]:
-    """Everything that is wrong with a connector's kind and settings; ``here``: it is to run on this machine."""
+def problems(plugins: Plugins, plugin: str, settings: Mapping[str, Any]) -> list[SettingProblem]:
+    """Everything that is wrong with a connector's kind and settings."""
     if plugin not in plugins:
         known = f"; known are {', '.join(sorted(plugins))}" if plugins else ""
         return [SettingProblem((), f"there is no kind of connector {plugin}{did_you_mean(plugin, plugins)}{known}")]
-    _, found = read(plugins[plugin], settings, here=here)
+    _, found = read(plugins[plugin], settings)
     return found
 
 
-def read(
-    plugin: Plugin, settings: Mapping[str, Any], *, here: bool = True
-) -> tuple[Config | None, list[SettingProblem]]:
+def read(plugin: Plugin, settings: Mapping[str, Any]) -> tuple[Config | None, list[SettingProblem]]:
     """Settings as the plugin's own model, if they are right, and what is wrong with them."""
     try:
         config = plugin.config.model_validate(dict(settings))
@@ -54,8 +52,7 @@ def read(
             SettingProblem(_path(part["loc"]), _message(plugin.config, part["type"], _path(part["loc"]), part["msg"]))
             for part in error.errors(include_input=False, include_url=False)
         ]
-    found = plugin.check(config) if here else []
-    return config, [SettingProblem(tuple(field.split(".")), message) for field, message in found]
+    return config, [SettingProblem(tuple(field.split(".")), message) for field, message in plugin.check(config)]
 
 
 def valid(plugins: Plugins, connector: str, plugin: str, settings: Mapping[str, Any]) -> tuple[Plugin, Config]:

@@ -12,13 +12,10 @@ from schemas.model import Connector
 
 
 def check(connector: Connector) -> list[tuple[tuple[str | int, ...], str]]:
-    """Every problem of a connector's kind and settings: see `schemas.validate.CheckConnector`.
-
-    Files that settings name are on the machine where it runs, and are looked at there.
-    """
+    """Every problem of a connector's kind and settings: see `schemas.validate.CheckConnector`."""
     return [
         (("config", *problem.path) if problem.path else ("plugin",), problem.message)
-        for problem in problems(by_name(known.PLUGINS), connector.plugin, connector.config, here=False)
+        for problem in problems(by_name(known.PLUGINS), connector.plugin, connector.config)
     ]
 
 

@@ -96,8 +96,17 @@ def test_files_of_the_machine_where_it_runs_are_not_looked_for_elsewhere(tmp_pat
     )
     told = lintas("validate", str(file))
     assert (told.exit_code, told.output) == (0, "no problems\n")
-    _, there = read(by_name(PLUGINS)["webhook"], yaml.safe_load(file.read_text())["config"])
-    assert [problem.path for problem in there] == [("secret_files",)]
+
+
+def test_settings_that_do_not_go_together_are_told_with_their_line(tmp_path: Path) -> None:
+    file = tmp_path / "alerts.yaml"
+    file.write_text(
+        "connector: alerts\nsystem: bmkg.alerts\nplugin: cap-push\nconfig:\n  port: 8470\n  token_file: /tokens\n"
+        "  event_type: id.go.bmkg.alert.issued.v1\n  certificate_file: /certificate\n"
+    )
+    told = lintas("validate", str(file))
+    assert told.exit_code == 1
+    assert "key_file" in told.output
 
 
 def test_the_lines_of_one_connector_are_found_in_a_log(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from connectors.plugins.webhook.plugin import PLUGIN
 from connectors.plugins.webhook.settings import WebhookConfig, problems_on_this_machine
+from connectors.runtime.validation import read
 
 LEAST: dict[str, Any] = {"url": "https://r.example/hook", "origin": "bus.example", "secret_files": ["/run/secrets/s"]}
 
@@ -18,7 +19,6 @@ def test_the_example_is_valid_and_says_what_is_least_needed() -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"url": "http://r.example/hook"}, "must be https"),
         ({"url": "ftp://r.example/hook"}, "begins with https://"),
         ({"url": "https://"}, "begins with https://"),
         ({"url": "https://u:p@r.example/"}, "no user, no password"),
@@ -29,8 +29,6 @@ def test_the_example_is_valid_and_says_what_is_least_needed() -> None:
         ({"origin": "https://bus.example"}, "origin"),
         ({"origin": "bus.example\r\nX: y"}, "origin"),
         ({"secret_files": []}, "secret_files"),
-        ({"client_key_file": "/k"}, "go together"),
-        ({"callback_url": "https://bus.example/permit"}, "go together"),
         ({"retry_delays_seconds": []}, "retry_delays_seconds"),
         ({"concurrency": 0}, "concurrency"),
         ({"uri": "https://r.example"}, "uri"),
@@ -42,8 +40,33 @@ def test_settings_that_cannot_work_are_refused(settings: dict[str, Any], told: s
     assert told in str(refused.value)
 
 
-def test_http_needs_to_be_allowed() -> None:
-    assert WebhookConfig.model_validate(LEAST | {"url": "http://127.0.0.1:8080/hook", "allow_http": True})
+@pytest.mark.parametrize(
+    ("settings", "field", "told"),
+    [
+        ({"url": "http://r.example/hook"}, "url", "must be https"),
+        ({"client_key_file": "/k"}, "client_certificate_file", "go together"),
+        ({"callback_url": "https://bus.example/permit"}, "callback_url", "go together"),
+        (
+            {
+                "callback_url": "https://bus.example/permit",
+                "callback_listen": "127.0.0.1:8089",
+                "callback_key_file": "/k",
+                "handshake": False,
+            },
+            "handshake",
+            "needs handshake",
+        ),
+    ],
+)
+def test_settings_that_do_not_go_together_are_told_by_field(settings: dict[str, Any], field: str, told: str) -> None:
+    config, [problem] = read(PLUGIN, LEAST | settings)
+    assert config is not None
+    assert problem.path == (field,)
+    assert told in problem.message
+
+
+def test_http_may_be_allowed() -> None:
+    assert read(PLUGIN, LEAST | {"url": "http://127.0.0.1:8080/hook", "allow_http": True})[1] == []
 
 
 def test_every_field_with_a_file_that_cannot_be_used_is_told(tmp_path: Path) -> None:

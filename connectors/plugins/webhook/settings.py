@@ -3,9 +3,9 @@
 import ssl
 import urllib.parse
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, StringConstraints, field_validator, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, StringConstraints, field_validator
 
 from connectors.plugins.webhook.signatures import SecretsUnusable, Signer
 from connectors.runtime.plugin import Config
@@ -82,22 +82,6 @@ class WebhookConfig(Config):
     def _is_callback(cls, url: str | None) -> str | None:
         return None if url is None else _web_url(url, ("https",))
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        problems = []
-        if self.url.startswith("http:") and not self.allow_http:
-            problems.append("url must be https: whoever is on the way could read http (allow_http: true permits it)")
-        if (self.client_certificate_file is None) != (self.client_key_file is None):
-            problems.append("client_certificate_file and client_key_file go together")
-        callback = (self.callback_url, self.callback_listen, self.callback_key_file)
-        if any(callback) and not all(callback):
-            problems.append("callback_url, callback_listen and callback_key_file go together")
-        if any(callback) and not self.handshake:
-            problems.append("a callback needs handshake: true")
-        if problems:
-            raise ValueError("; ".join(problems))
-        return self
-
     def tls(self) -> ssl.SSLContext:
         """Whom to trust, and who we are.
 
@@ -108,6 +92,21 @@ class WebhookConfig(Config):
         if self.client_certificate_file is not None:
             context.load_cert_chain(self.client_certificate_file, self.client_key_file)
         return context
+
+
+def problems_together(config: WebhookConfig) -> list[tuple[str, str]]:
+    """What is wrong with settings that are right each by itself, as (field, message)."""
+    problems = []
+    if config.url.startswith("http:") and not config.allow_http:
+        problems.append(("url", "must be https: whoever is on the way could read http (allow_http: true permits it)"))
+    if (config.client_certificate_file is None) != (config.client_key_file is None):
+        problems.append(("client_certificate_file", "client_certificate_file and client_key_file go together"))
+    callback = (config.callback_url, config.callback_listen, config.callback_key_file)
+    if any(callback) and not all(callback):
+        problems.append(("callback_url", "callback_url, callback_listen and callback_key_file go together"))
+    if any(callback) and not config.handshake:
+        problems.append(("handshake", "a callback needs handshake: true"))
+    return problems
 
 
 def problems_on_this_machine(config: WebhookConfig) -> list[tuple[str, str]]:
