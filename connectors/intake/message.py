@@ -5,11 +5,10 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from lintas_client import MalformedEvent, Problem
-from lintas_client.preparation import Prepared, prepare
-from lintas_client.publisher import MAX_EVENT_BYTES
 
 from connectors.runtime.context import Context
 from connectors.runtime.contract import Outgoing
+from connectors.runtime.making import made
 
 
 class MalformedMessage(ValueError):
@@ -64,28 +63,11 @@ class Intake:
         return events
 
     async def _problems(self, event: Outgoing, path: str) -> list[Problem]:
-        event_type = await self.context.registry.event_type(event.event_type)
         try:
-            prepared = prepare(
-                event_type,
-                self.context.system,
-                event.data,
-                id=event.id,
-                subject=event.subject,
-                time=event.time,
-                key=event.key,
-                extensions=event.extensions,
-            )
+            await made(self.context, event)
         except MalformedEvent as error:
             return [Problem(f"{path}.{one.path}".rstrip("."), one.rule, one.message) for one in error.problems]
-        if _size(prepared) > MAX_EVENT_BYTES:
-            return [Problem(path, "size", f"is larger than {MAX_EVENT_BYTES} bytes")]
         return []
-
-
-def _size(event: Prepared) -> int:
-    """In bytes, as the runtime counts."""
-    return len(event.key) + len(event.value) + sum(len(name) + len(value) for name, value in event.headers)
 
 
 def as_json(problems: Iterable[Problem]) -> list[dict[str, Any]]:

@@ -3,13 +3,13 @@
 from collections import Counter
 from typing import Final
 
-from lintas_client import MalformedEvent, Problem, UnknownEventType
-from lintas_client.preparation import Prepared, prepare
-from lintas_client.publisher import MAX_EVENT_BYTES
+from lintas_client import MalformedEvent, UnknownEventType
+from lintas_client.preparation import Prepared
 
 from connectors.runtime.context import Context
 from connectors.runtime.contract import Outgoing, Portion, Refusal, Source
 from connectors.runtime.life import Given, until
+from connectors.runtime.making import made
 from lintas.errors import ConnectorFailed
 
 SHOWN_REFUSALS: Final = 3
@@ -35,11 +35,11 @@ async def _write(source: Source, given: Given, portion: Portion) -> None:
     types: Counter[str] = Counter()
     refusals: list[Refusal] = []
     for event in portion.events:
-        made = await _prepared(given.context, event)
-        if isinstance(made, Refusal):
-            refusals.append(made)
+        record = await _made(given.context, event)
+        if isinstance(record, Refusal):
+            refusals.append(record)
         else:
-            ready.append(made)
+            ready.append(record)
             types[event.event_type] += 1
     if refusals:
         given.observer.refused(given.who, len(refusals))
@@ -54,27 +54,14 @@ async def _write(source: Source, given: Given, portion: Portion) -> None:
     await source.written(portion)
 
 
-async def _prepared(context: Context, event: Outgoing) -> Prepared | Refusal:
+async def _made(context: Context, event: Outgoing) -> Prepared | Refusal:
     """An event as it is sent, or why the bus would not take it."""
     try:
-        made = prepare(
-            await context.registry.event_type(event.event_type),
-            context.system,
-            event.data,
-            id=event.id,
-            subject=event.subject,
-            time=event.time,
-            key=event.key,
-            extensions=event.extensions,
-        )
+        return await made(context, event)
     except MalformedEvent as error:
         return Refusal(event, [str(problem) for problem in error.problems])
     except UnknownEventType as error:
         return Refusal(event, [f"there is no event type {event.event_type}. {error.details['suggestion']}"])
-    size = len(made.key) + len(made.value) + sum(len(name) + len(value) for name, value in made.headers)
-    if size > MAX_EVENT_BYTES:
-        return Refusal(event, [str(Problem("", "size", f"is larger than {MAX_EVENT_BYTES} bytes"))])
-    return made
 
 
 def _failed(connector: str, refusals: list[Refusal]) -> ConnectorFailed:
