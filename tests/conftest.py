@@ -115,7 +115,7 @@ def _small_catalogue(tag: str) -> Catalogue:
 
 @pytest.hookimpl(trylast=True)  # after they were shuffled
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files whose tests take minutes come first, so that neither of two processes is left with one at the end."""
+    """Files whose tests take minutes come first, so that no process is left with one at the end."""
     longest_first = ("chaos", "integration", "acceptance")
     items.sort(key=lambda item: (*longest_first, item.path.parent.name).index(item.path.parent.name))
 
