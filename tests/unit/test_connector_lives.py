@@ -12,7 +12,7 @@ from lintas_client import Connection, MalformedEvent, Problem
 from lintas_client.preparation import Prepared
 from prometheus_client import CollectorRegistry, generate_latest
 
-from connectors.runtime import runner, source_life
+from connectors.runtime import making, runner, source_life
 from connectors.runtime.context import Context
 from connectors.runtime.contract import Outgoing, Portion, Progress, Refusal
 from connectors.runtime.journal import Opened
@@ -80,12 +80,12 @@ def event(number: int) -> Outgoing:
 def prepared(monkeypatch: pytest.MonkeyPatch) -> None:
     """Events with an odd number are well; others lack a fee."""
 
-    async def made(_: Context, one: Outgoing) -> Prepared | Refusal:
+    async def made(_: Context, one: Outgoing) -> Prepared:
         if int(one.id[-1]) % 2:
             return Prepared("events.office.permit.issued.v1", one.id, b"", b"", [])
-        return Refusal(one, ["data.fee: missing"])
+        raise MalformedEvent([Problem("data.fee", "missing-field", "is missing")])
 
-    monkeypatch.setattr(source_life, "_prepared", made)
+    monkeypatch.setattr(source_life, "made", made)
 
 
 async def live(portions: list[Portion], *, spares: bool, observer: Any = UNWATCHED) -> list[Any]:
@@ -138,7 +138,7 @@ async def test_what_the_bus_would_not_take_is_set_aside_before_the_rest_is_writt
 async def test_a_source_that_sets_nothing_aside_fails_and_nothing_of_the_portion_is_written() -> None:
     noted = await live([Portion([event(1), event(2)], {"next": 3})], spares=False)
     assert [one[0] for one in noted[:-1]] == ["open", "start", "running", "refused", "stop"]
-    assert "row 2: data.fee: missing" in str(noted[-1])
+    assert "row 2: data.fee: is missing" in str(noted[-1])
     assert "Siti" not in str(noted[-1])
 
 
@@ -150,9 +150,9 @@ async def test_reasons_of_refusals_hold_no_values(monkeypatch: pytest.MonkeyPatc
         async def event_type(self, _: str) -> None:
             return None
 
-    monkeypatch.setattr(source_life, "prepare", refuse)
+    monkeypatch.setattr(making, "prepare", refuse)
     registry: Any = Registry()
-    found = await source_life._prepared(Context("permits", CONNECTION, registry, logging.getLogger()), event(1))
+    found = await source_life._made(Context("permits", CONNECTION, registry, logging.getLogger()), event(1))
     assert isinstance(found, Refusal)
     assert "must be a decimal" in found.reasons[0]
     assert "Siti" not in repr(found)
