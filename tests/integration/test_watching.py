@@ -6,6 +6,7 @@ import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import lane_bus
@@ -67,6 +68,23 @@ class Watched:
                     return found
                 await asyncio.sleep(0.2)
         raise AssertionError(what)
+
+
+@contextmanager
+def kafka_killed(settings: Settings) -> Iterator[None]:
+    """Kafka is dead; its supervisor brings it back only afterwards, or it might never be seen to be away."""
+    state = LocalBus(settings.home).status()
+    kafka = next(part for part in state.parts if part.name == "kafka")
+    assert kafka.process is not None
+    process, supervisor = kafka.process.process(), state.supervisor.process()
+    assert process is not None
+    assert supervisor is not None
+    supervisor.suspend()
+    try:
+        process.kill()
+        yield
+    finally:
+        supervisor.resume()
 
 
 def get(port: int, path: str) -> tuple[int, str]:
@@ -149,13 +167,8 @@ async def test_a_bus_is_seen_from_outside(
     assert_linted(watched.port)
     assert_linted(canary_port)
 
-    # Kafka dies, and its supervisor brings it back
-    kafka = next(part for part in LocalBus(settings.home).status().parts if part.name == "kafka")
-    assert kafka.process is not None
-    process = kafka.process.process()
-    assert process is not None
-    process.kill()
-    gone = await watched.until("Kafka is away", lambda found: found["lintas_exporter_up",] == 0)
+    with kafka_killed(settings):
+        gone = await watched.until("Kafka is away", lambda found: found["lintas_exporter_up",] == 0)
     assert gone["lintas_part_up", "kafka"] == 0
     assert gone["lintas_part_up", "registry"] == gone["lintas_part_up", "postgres"] == 1
     assert gone["lintas_letters_waiting", "dead.b.even"] == aside["lintas_letters_waiting", "dead.b.even"]
