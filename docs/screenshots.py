@@ -47,6 +47,7 @@ PATHS: Final = {
     "quarantine-by-agency": "/quarantine",
     "quarantine": "/quarantine/dukcapil",
     "replays": "/replays",
+    "connectors": "/connectors",
     "acts": "/acts",
     "workers": "/workers",
     "history": "/history",
