@@ -42,7 +42,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self._answer(500 if self.server.status == 500 else 200)
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:  # the sender was killed in the middle
+            self.close_connection = True
+            return
         try:
             data = Webhook(SECRET).verify(body, dict(self.headers.items()))
         except Exception as error:  # noqa: BLE001  the library raises many kinds
