@@ -90,8 +90,8 @@ class LocalBus:
             LocalBusError: a file could not be fetched.
         """
         self._cache.ensure([*locked(kafka.NAME), *locked(registry.NAME)], progress)
-        self._cache.unpacked(locked(registry.NAME)[0])
-        warm.warm(self._cache, self._cache.ensure(locked(kafka.NAME)))
+        program = self._cache.unpacked(locked(registry.NAME)[0])
+        warm.warm(self._cache, self._cache.ensure(locked(kafka.NAME)), program)
 
     def run(self, ready: Callable[[Settings], None], *, until_input_ends: bool = False) -> signal.Signals | None:
         """Run the bus in this process until it is told to stop (SIGINT, SIGTERM, SIGHUP).
@@ -270,6 +270,7 @@ class LocalBus:
         jars = self._cache.ensure(locked(kafka.NAME))
         program = self._cache.unpacked(locked(registry.NAME)[0])
         overrides = self._options.kafka_overrides
+        archives = warm.Archives.of(self._cache, jars, program)
         return [
             kafka.part(
                 self.home,
@@ -278,9 +279,9 @@ class LocalBus:
                 jars,
                 overrides=overrides,
                 fast_start=fast,
-                archive=warm.archive_of(self._cache, jars),
+                archive=archives.kafka,
             ),
-            registry.part(self.home, chosen, program, fast_start=fast),
+            registry.part(self.home, chosen, program, fast_start=fast, archive=archives.registry),
             postgres.part(self.home, chosen),
         ]
 

@@ -18,12 +18,20 @@ def url(ports: Ports) -> str:
     return f"http://{LOOPBACK}:{ports.registry}/apis/ccompat/v7"
 
 
-def part(home: Home, ports: Ports, program: Path, *, fast_start: bool) -> Part:
-    """The registry, to be run in ``home`` from the unpacked distribution in ``program``."""
-    machine = jre.options(_HEAP_MB, home.temporary, fast_start=fast_start)
+def start_jar(program: Path) -> Path:
+    """What Java is to run of the unpacked distribution in ``program``."""
+    return program / "quarkus-run.jar"
+
+
+def part(home: Home, ports: Ports, program: Path, *, fast_start: bool, archive: Path | None = None) -> Part:
+    """The registry, to be run in ``home`` from the unpacked distribution in ``program``.
+
+    ``archive`` is where its loaded classes are kept, see ``warm``; it need not be there.
+    """
+    machine = jre.options(_HEAP_MB, home.temporary, fast_start=fast_start, archive=archive)
     return Part(
         name=NAME,
-        argv=jre.command(home.config(NAME) / "java.args", [*machine, "-jar", str(program / "quarkus-run.jar")]),
+        argv=jre.command(home.config(NAME) / "java.args", [*machine, "-jar", str(start_jar(program))]),
         env=jre.environment()
         | {
             "APICURIO_STORAGE_KIND": "sql",

@@ -116,10 +116,13 @@ class ThreeBrokers:
         )
         self._cache = Cache()
         self._jars = self._cache.ensure(locked(kafka.NAME))
+        program = self._cache.unpacked(locked(registry.NAME)[0])
+        self._archives = warm.Archives.of(self._cache, self._jars, program)
         cluster_id = kafka.new_cluster_id()
         self.brokers = {node: Server(self._broker(node, cluster_id, overrides, fast_start)) for node in BROKERS}
-        program = self._cache.unpacked(locked(registry.NAME)[0])
-        self.registry = Server(registry.part(self._home, first, program, fast_start=fast_start))
+        self.registry = Server(
+            registry.part(self._home, first, program, fast_start=fast_start, archive=self._archives.registry)
+        )
 
     def _claim(self, count: int) -> Sequence[int]:
         spare = iter(random.sample(PORTS, len(PORTS)))
@@ -171,7 +174,7 @@ class ThreeBrokers:
             self._jars,
             overrides=properties | overrides,
             fast_start=fast_start,
-            archive=warm.archive_of(self._cache, self._jars),
+            archive=self._archives.kafka,
             cluster_id=cluster_id,
         )
 

@@ -132,11 +132,12 @@ def pids(found: BusState) -> dict[str, int]:
     return {part.name: part.process.pid for part in found.parts if part.process}
 
 
-def test_kafka_runs_from_classes_that_are_loaded_once_for_all_buses(own: LocalBus) -> None:
-    [server] = [part for part in own.status().parts if part.name == "kafka"]
+@pytest.mark.parametrize("name", ["kafka", "registry"])
+def test_servers_run_from_classes_that_are_loaded_once_for_all_buses(own: LocalBus, name: str) -> None:
+    [server] = [part for part in own.status().parts if part.name == name]
     assert server.process is not None
     mapped = Path(f"/proc/{server.process.pid}/maps").read_text()
-    assert [line for line in mapped.splitlines() if "/warm/kafka-" in line and line.endswith(".aot")]
+    assert [line for line in mapped.splitlines() if f"/warm/{name}-" in line and line.endswith(".aot")]
 
 
 def test_two_buses_in_two_homes_run_at_once_on_ports_of_their_own(bus: Settings, own: LocalBus) -> None:
