@@ -44,6 +44,10 @@ from connectors.runtime.contract import Outgoing
 from lintas.errors import ConnectorFailed
 
 NEWBORN = "id.go.kemkes.newborn.recorded.v1"
+IHS = [
+    *(f"subject->identifier[system={SYSTEM}/{name}].value" for name in ("ihs-number", "patient-ihs-number")),
+    "subject->id",
+]
 
 
 async def intake(mapping: Path | None = None) -> Intake:
@@ -107,6 +111,27 @@ async def test_a_patient_who_is_not_in_the_bundle_is_known_by_the_number_that_re
     assert found.data["diagnoses"] == []
 
 
+@pytest.mark.parametrize(
+    ("reference", "number"),
+    [
+        ("https://api.example.id/fhir-r4/v1/Patient/P02478375538", "P02478375538"),
+        ("Patient/P02478375538/_history/3", "P02478375538"),
+        ("#contained", None),
+        (f"Patient?identifier={SYSTEM}/nik|{NIK}", None),  # a search: the number in it is another
+    ],
+)
+async def test_a_number_is_taken_from_a_reference_that_names_one_and_from_no_other(
+    reference: str, number: str | None
+) -> None:
+    message = bundle(entry(encounter(reference, diagnosis=[])))
+    if number is None:
+        (missing,) = await refusal(message)
+        assert missing == ("entry[0].resource." + " or ".join(IHS), "required")
+    else:
+        (found,) = await events(message)
+        assert found.data["patient"]["ihs_number"] == number
+
+
 async def test_an_immunisation_names_recipient_vaccine_and_district() -> None:
     message = bundle(entry(patient(), PATIENT), entry(location(), LOCATION), entry(immunisation()))
     (found,) = await events(message)
@@ -145,6 +170,21 @@ async def test_ids_are_the_same_each_time_and_differ_with_the_state_of_a_visit()
         (await events(visit(status=status)))[0].id for status in ("in-progress", "in-progress", "finished")
     ]
     assert first == again != later
+
+
+@pytest.mark.parametrize(
+    "corrected",
+    [
+        {"diagnosis": []},
+        {"location": [{"location": {"display": "IGD"}}]},
+        {"participant": [{"individual": {"reference": "Practitioner/N10000002"}}]},
+    ],
+    ids=str,
+)
+async def test_what_corrects_a_record_is_a_further_event_and_no_repeat(corrected: dict[str, Any]) -> None:
+    first, again = [(await events(visit(**more)))[0] for more in ({}, corrected)]
+    assert first.data["status"] == again.data["status"]
+    assert first.id != again.id
 
 
 async def test_every_problem_is_told_at_once_with_entry_and_path_and_no_value() -> None:
@@ -195,6 +235,8 @@ def changed(path: list[Any], value: Any) -> bytes:
         (b'{"resourceType": "Patient"}', ("", "not-a-bundle")),
         (b'{"resourceType": "Bundle", "resourceType": "Bundle"}', ("", "json")),
         (b'{"resourceType": NaN}', ("", "json")),
+        (b'{"\\ud800": {"reference": "urn:x"}}', ("", "json")),  # a path that no report and no answer could hold
+        (b'{"Siti Rahayu": {"reference": "urn:x"}}', ("", "json")),  # a path that would quote what the bundle says
         (b'{"a": ' + b"1" * 5000 + b"}", ("", "json")),
         (b"\xff", ("", "utf-8")),
         (b"[" * 50 + b"]" * 50, ("", "depth")),
@@ -214,6 +256,10 @@ def changed(path: list[Any], value: Any) -> bytes:
         (
             changed(["entry", 1, "resource", "subject", "reference"], "Patient/12"),
             ("entry[1].resource.subject.reference", "ihs-number"),
+        ),
+        (
+            changed(["entry", 2, "resource", "subject", "reference"], "https://api.example.id/fhir-r4/v1/Patient/12"),
+            ("entry[2].resource.subject.reference", "ihs-number"),
         ),
         (
             changed(["entry", 0, "resource", "identifier", 1, "value"], "P1"),
@@ -251,6 +297,7 @@ ENTRIES = read(
         ("name[use=old].text", None),
         ("item[code.coding.code=y].n", 1),
         ("item[code.coding.code=z].n", None),
+        ("item[n=1].code.coding[0].code", "x"),
         ("item.code.coding[code=y].code", "y"),
         ("missing.text", None),
         ("missing[*].text", []),
@@ -271,7 +318,7 @@ def test_a_path_to_several_values_must_say_which() -> None:
         FhirPath("name.text")(RESOURCE, Bundle([]))
 
 
-@pytest.mark.parametrize("path", ["", "a..b", "a[", "a[]", "a.b-", "->a", "a->", "a b", "[0]"])
+@pytest.mark.parametrize("path", ["", "a..b", "a[", "a[]", "a.b-", "->a", "a->", "a b", "[0]", "a[official]", "a[=b]"])
 def test_what_is_no_path_is_refused(path: str) -> None:
     with pytest.raises(BadPath):
         FhirPath(path)

@@ -15,6 +15,10 @@ MAX_BYTES: Final = 8 * 1024 * 1024
 _MOST_ENTRIES: Final = 2_000
 _MAX_DEPTH: Final = 40
 _METHODS: Final = ("POST", "PUT")
+# What FHIR calls its elements; names are told in paths, so no others go further.
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
+# A literal reference (hl7.org/fhir/R4/references.html): a type and a number, wherever they are, of whatever version.
+_LITERAL: Final = re.compile(r"(?:[^?#]*/)?([A-Z][A-Za-z]*)/([A-Za-z0-9.-]{1,64})(?:/_history/[^/]*)?", re.ASCII)
 # SATUSEHAT's number of a patient: P and eleven digits.
 _PATIENT: Final = re.compile(r"P\d{11}", re.ASCII)
 _PATIENT_SYSTEMS: Final = (
@@ -56,6 +60,12 @@ class Bundle:
         return None if found is None else found.resource
 
 
+def literal(reference: str) -> tuple[str, str] | None:
+    """The type and number that a reference names; None for a search, or what is within its own resource."""
+    found = _LITERAL.fullmatch(reference)
+    return None if found is None else (found[1], found[2])
+
+
 def read(message: bytes) -> Bundle:
     """The bundle of a message.
 
@@ -94,15 +104,15 @@ def _json(message: bytes) -> Any:
         raise MalformedMessage([Problem("", "size", f"is larger than {MAX_BYTES} bytes")])
     try:
         content = json.loads(
-            message.decode(), object_pairs_hook=_once, parse_float=decimal.Decimal, parse_constant=_no_constant
+            message.decode(), object_pairs_hook=_object, parse_float=decimal.Decimal, parse_constant=_no_constant
         )
     except UnicodeDecodeError:
         raise MalformedMessage([Problem("", "utf-8", "is not UTF-8")]) from None
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise MalformedMessage([Problem("", "json", f"is not JSON: {where}")]) from None
-    except _TwiceNamed:
-        raise MalformedMessage([Problem("", "json", "has an object with the same name twice")]) from None
+    except _BadName as error:
+        raise MalformedMessage([Problem("", "json", str(error))]) from None
     except RecursionError:
         raise MalformedMessage([_too_deep()]) from None
     except ValueError:  # NaN, or a number of thousands of digits
@@ -112,14 +122,16 @@ def _json(message: bytes) -> Any:
     return content
 
 
-class _TwiceNamed(ValueError):
-    """An object has the same name twice: readers differ about which one counts."""
+class _BadName(ValueError):
+    """An object's names are not what FHIR's are."""
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
-    if len(made) < len(pairs):
-        raise _TwiceNamed
+    if len(made) < len(pairs):  # readers differ about which one counts
+        raise _BadName("has an object with the same name twice")
+    if not all(map(_NAME.fullmatch, made)):
+        raise _BadName("has an object with a name that no element of FHIR has")
     return made
 
 
@@ -167,8 +179,8 @@ def _dangling(entry: Entry, bundle: Bundle) -> Iterator[Problem]:
     for path, reference in _texts(entry.resource, "reference", f"entry[{entry.index}].resource"):
         if reference.startswith("urn:") and bundle.resolve(reference) is None:
             yield Problem(path, "reference", "refers to an entry that is not in the bundle")
-        kind, _, number = reference.partition("/")
-        if kind == "Patient" and bundle.resolve(reference) is None and not _PATIENT.fullmatch(number):
+        kind, number = literal(reference) or ("", "")
+        if kind == "Patient" and not _PATIENT.fullmatch(number):
             yield Problem(path, "ihs-number", "must be the IHS number of a patient: P and eleven digits")
 
 

@@ -78,7 +78,7 @@ class BundleEvents:
                 found, event = _event(made, entry, bundle)
                 problems += found
                 if event is not None:
-                    events.append(_outgoing(event, entry, origin))
+                    events.append(_outgoing(made, event, entry, origin))
         if problems:
             raise MalformedMessage(problems)
         return events
@@ -130,11 +130,11 @@ def _place(entry: Entry, path: str) -> str:
     return f"entry[{entry.index}].resource.{path}"
 
 
-def _outgoing(event: Mapped, entry: Entry, origin: str) -> Outgoing:
+def _outgoing(made: _Made, event: Mapped, entry: Entry, origin: str) -> Outgoing:
     return Outgoing(
         event_type=event.event_type,
         data=event.data,
-        id=event.id or _digest(event.event_type, entry.resource),
+        id=event.id or _digest(event.event_type, json_data.to_json(made.codec, event.data)),
         subject=event.subject,
         time=event.time,
         key=event.key,
@@ -142,7 +142,7 @@ def _outgoing(event: Mapped, entry: Entry, origin: str) -> Outgoing:
     )
 
 
-def _digest(event_type: str, resource: Mapping[str, Any]) -> str:
-    """A name that is always the same for the same resource."""
-    written = json.dumps([event_type, resource], sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_DIGITS]
+def _digest(event_type: str, data: Mapping[str, Any]) -> str:
+    """A name that is always the same for the same payload, and another for what corrects it."""
+    written = json.dumps([event_type, data], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(written.encode()).hexdigest()[:_DIGEST_DIGITS]

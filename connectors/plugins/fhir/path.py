@@ -11,9 +11,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from connectors.plugins.fhir.bundle import Bundle
+from connectors.plugins.fhir.bundle import Bundle, literal
 
-_STEP: Final = re.compile(r"([A-Za-z][A-Za-z0-9]*)((?:\[[^\[\]]+\])*)")
+_CHOICE: Final = r"\[(?:\*|\d+|[A-Za-z][A-Za-z0-9.]*=[^\[\]]+)\]"  # all, by number, by what is in it
+_STEP: Final = re.compile(rf"([A-Za-z][A-Za-z0-9]*)((?:{_CHOICE})*)", re.ASCII)
 _SELECTOR: Final = re.compile(r"\[([^\[\]]+)\]")
 _FOLLOW: Final = "->"
 
@@ -84,7 +85,8 @@ def _go(step: _Step, node: Any, bundle: Bundle) -> list[Any]:
             return []
         target = bundle.resolve(reference)
         if step.name == "id" and (target is None or "id" not in target):
-            return [] if reference.startswith("urn:") else [reference.rpartition("/")[2]]
+            named = literal(reference)
+            return [] if named is None else [named[1]]
         node = target
     value = node.get(step.name) if isinstance(node, Mapping) else None
     found = value if isinstance(value, list) else [] if value is None else [value]
@@ -99,7 +101,12 @@ def _select(found: list[Any], selector: str) -> list[Any]:
     if selector.isdecimal():
         return found[int(selector) : int(selector) + 1]
     key, _, wanted = selector.partition("=")
-    return [item for item in found if wanted in _below(item, key.split("."))]
+    return [item for item in found if wanted in map(_written, _below(item, key.split(".")))]
+
+
+def _written(value: Any) -> str:
+    """A value as a path has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _below(item: Any, names: list[str]) -> list[Any]:
