@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 import yaml
+from dripping_server import dripping
 from driven import DrivenSource, context
 from pydantic import ValidationError
 
@@ -45,6 +46,9 @@ OLDER = {
     "Wilayah": "22 km BaratDaya NIASBARAT-SUMUT",
     "Potensi": "Tidak berpotensi tsunami",
 }
+
+
+NO_DATE = "Tue, 24 Nov 2020 06:00:00 +99999999999999999999"
 
 
 def without(written: dict[str, str], *parts: str) -> dict[str, str]:
@@ -105,8 +109,8 @@ class Clock:
         monkeypatch.setattr("connectors.plugins.bmkg_earthquakes.source.time.monotonic", lambda: self.now)
 
 
-def source(url: str, *feeds: str) -> EarthquakeSource:
-    return EarthquakeSource(BmkgEarthquakes(url=url, feeds=list(feeds) or ["autogempa"]), context("quakes"))
+def source(url: str, *feeds: str, **settings: Any) -> EarthquakeSource:
+    return EarthquakeSource(BmkgEarthquakes(url=url, feeds=list(feeds) or ["autogempa"], **settings), context("quakes"))
 
 
 async def life(driven: DrivenSource, one: EarthquakeSource, *, feeds: int) -> None:
@@ -162,6 +166,8 @@ def test_days_have_indonesian_months_and_one_of_three_zones(day: str, clock: str
         ({"Tanggal": "24 Foo 2026", "DateTime": ""}, "Tanggal is not as expected"),
         ({"DateTime": "2026-11-24T01:02:03"}, "DateTime is not as expected"),
         ({"Magnitude": 5.5}, "Magnitude is missing"),  # a number is not what BMKG writes
+        ({"DateTime": "9999-12-31T23:59:59-23:59"}, "DateTime is not as expected"),  # in no year of UTC
+        ({"Tanggal": "01 Jan 0001", "Jam": "00:00:00 WIB", "DateTime": ""}, "Tanggal is not as expected"),
     ],
 )
 def test_what_cannot_be_right_is_refused(changes: dict[str, Any], reason: str) -> None:
@@ -196,8 +202,9 @@ async def test_a_quake_of_several_feeds_is_one_event_and_old_ones_come_first(bmk
     Bmkg.answers = {
         "/TEWS/autogempa.json": feed(NEWEST),
         "/TEWS/gempaterkini.json": feed([NEWEST, OLDER]),
-        "/TEWS/gempadirasakan.json": feed([]),
     }
+    worded = "Pusat gempa berada di laut 22 km barat daya Nias Barat"  # as this feed words what others say shortly
+    Bmkg.answers["/TEWS/gempadirasakan.json"] = feed([OLDER | {"Wilayah": worded}])
     driven = DrivenSource()
     names = ("gempaterkini", "autogempa", "gempadirasakan")
     await life(driven, source(bmkg, *names), feeds=3)
@@ -233,7 +240,9 @@ async def test_feeds_are_asked_no_more_than_is_polite_and_only_for_what_is_new(
 
 
 @pytest.mark.parametrize(
-    ("retry_after", "silent"), [("120", 120), ("", 60), ("5", 60), ("999999", 3600), ("a date", 90)], ids=str
+    ("retry_after", "silent"),
+    [("120", 120), ("", 60), ("5", 60), ("999999", 3600), ("a date", 90), (NO_DATE, 60)],
+    ids=str,
 )
 async def test_a_server_that_asks_to_wait_is_left_alone(
     bmkg: str, monkeypatch: pytest.MonkeyPatch, retry_after: str, silent: int
@@ -274,12 +283,22 @@ async def test_an_earthquake_that_cannot_be_read_costs_no_other_and_is_noted_onc
         (b"<html>", "something else than JSON"),
         (b'{"gempa": []}', "there is no Infogempa"),
         (b" " * (1024 * 1024 + 1), "more than 1048576 bytes"),
+        (b"[" * 100_000, "something else than JSON"),
     ],
 )
 async def test_an_answer_that_is_no_feed_stops_the_connector(bmkg: str, answer: bytes | None, reason: str) -> None:
     Bmkg.answers = {} if answer is None else {"/TEWS/autogempa.json": answer}
     with pytest.raises(ConnectorFailed, match=reason):
         await life(DrivenSource(), source(bmkg), feeds=1)
+
+
+async def test_an_answer_that_drips_for_ever_stops_the_connector() -> None:
+    async with dripping() as host:
+        one = source(f"http://{host}/TEWS/", timeout_seconds=1)
+        await one.start({})
+        with pytest.raises(ConnectorFailed, match="does not answer: TimeoutError"):
+            await one.poll()
+        await one.stop()
 
 
 async def test_no_answer_stops_the_connector() -> None:

@@ -20,7 +20,7 @@ _MONTHS: Final = ("jan", "feb", "mar", "apr", "mei", "jun", "jul", "agu", "sep",
 _OTHER_MONTHS: Final = {"agt": 8, "ags": 8, "may": 5, "aug": 8, "oct": 10, "dec": 12, "peb": 2, "nop": 11}
 _ZONES: Final = {"WIB": 7, "WITA": 8, "WIT": 9, "UTC": 0}
 _DIRECTIONS: Final = {"LU": 1, "LS": -1, "BT": 1, "BB": -1}  # north, south, east, west
-_DAY = re.compile(r"(\d{1,2})[ -]([A-Za-z]+)[ -](\d{4}|\d{2})", re.ASCII)
+_DAY = re.compile(r"(\d{1,2})[ -]([A-Za-z]+)[ -]([1-9]\d{3}|\d{2})", re.ASCII)
 _CLOCK = re.compile(r"(\d{2}):(\d{2}):(\d{2})(?:\.\d+)? ?(\w+)", re.ASCII)
 _DEGREES = re.compile(r"(\d{1,3}(?:\.\d+)?) ?°? ?(LU|LS|BT|BB)", re.ASCII)
 _MAGNITUDE = re.compile(r"\d{1,2}(?:\.\d+)?", re.ASCII)
@@ -50,7 +50,7 @@ class _Reading:
         """A part that must be there."""
         try:
             return read(self.text(name))
-        except ValueError:
+        except (ValueError, OverflowError):
             self.reasons.append(f"{name} is {'not as expected' if self.text(name) else 'missing'}")
         return None
 
@@ -82,7 +82,8 @@ def event(written: Mapping[str, Any], origin: str) -> Outgoing:
     """An earthquake as an event.
 
     The same quake has the same ``event_id`` in every feed: the second in which it began. The event's id also says what
-    was measured, so that BMKG's revision of a quake is a further event about it.
+    was measured, so that BMKG's revision of a quake is a further event about it. How a feed words the region says
+    nothing: gempadirasakan begins with "Pusat gempa berada di", gempaterkini does not.
 
     Raises:
         Unreadable: with everything that is wrong.
@@ -109,7 +110,7 @@ def event(written: Mapping[str, Any], origin: str) -> Outgoing:
         "magnitude_tenths": int(magnitude * 10),
         "region": region,
     }
-    measured = json.dumps([latitude, longitude, depth, str(magnitude), region], ensure_ascii=False)
+    measured = json.dumps([latitude, longitude, depth, str(magnitude)])
     digest = hashlib.sha256(measured.encode()).hexdigest()[:8]
     return Outgoing(EVENT_TYPE, data, f"{name}-{digest}", time=moment, origin=origin)
 

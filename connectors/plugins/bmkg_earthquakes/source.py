@@ -141,7 +141,10 @@ class EarthquakeSource:
         assert self._http is not None, "it has been started"
         address = f"{self._settings.url}{feed}.json"
         try:
-            async with self._http.stream("GET", address, headers=self._conditions.get(feed, {})) as answer:
+            async with (
+                asyncio.timeout(self._settings.timeout_seconds),
+                self._http.stream("GET", address, headers=self._conditions.get(feed, {})) as answer,
+            ):
                 if answer.status_code == _NOT_MODIFIED:
                     return None
                 if answer.status_code in (_TOO_MANY, _UNAVAILABLE):
@@ -150,14 +153,14 @@ class EarthquakeSource:
                 if answer.status_code != _OK:
                     raise self._failed(f"{address} answers {answer.status_code}", "see whether BMKG has moved it.")
                 body = await self._body(answer, address)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, TimeoutError) as error:
             reason = str(error) or type(error).__name__
             raise self._failed(
                 f"{address} does not answer: {reason}", "it tries again; see whether BMKG can be reached."
             ) from None
         try:
             document = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise self._failed(f"{address} answers something else than JSON", "it tries again.") from None
         self._conditions[feed] = _conditions(answer.headers)
         return document
@@ -192,7 +195,7 @@ def _seconds(retry_after: str) -> float:
         return float(retry_after)
     try:
         return email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time()
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
 
 
