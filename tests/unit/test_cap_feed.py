@@ -8,16 +8,18 @@ from threading import Thread
 from typing import Any, ClassVar
 
 import pytest
+from dripping_server import dripping
 from message_intake import context
 from test_cap_messages import alert, info
 
 from connectors.plugins.cap.feed import Entry, NotAFeed, entries
 from connectors.plugins.cap.feed_source import FeedSource, Settings, build
-from connectors.plugins.cap.polite import PoliteClient, _retry_after
+from connectors.plugins.cap.polite import NotFetched, PoliteClient, _retry_after
 from connectors.runtime.contract import Portion
 from lintas.errors import ConnectorFailed
 
 TYPE = "id.go.bmkg.alert.issued.v1"
+NO_DATE = "Tue, 24 Nov 2020 06:00:00 +99999999999999999999"
 
 
 class Server(ThreadingHTTPServer):
@@ -108,6 +110,7 @@ class Run:
         self.source = source
         self.progress: dict[str, Any] = {}
         self.seen: list[str] = []
+        self.refused = 0
 
     async def round(self) -> list[str]:
         """Ask for the feed now, and work until the source rests; the identifiers published."""
@@ -122,6 +125,7 @@ class Run:
         self.progress.update(portion.progress)
         self.progress = {name: value for name, value in self.progress.items() if value is not None}
         self.seen += [event.data["identifier"] for event in portion.events]
+        self.refused += portion.set_aside
         await self.source.written(portion)
 
 
@@ -191,6 +195,17 @@ async def test_a_server_that_wants_to_be_left_alone_is(server: Server, start: St
     assert await run.round() == []
     assert run.source._next - time.monotonic() == pytest.approx(120, abs=5)
     assert server.times("/CJB00000000002_alert.xml") == 0
+    assert await run.round() == ["a-2"]  # though the first one wants it again: it comes last
+
+
+async def test_an_answer_that_drips_for_ever_is_an_alert_that_was_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connectors.plugins.cap.polite._ANSWER_SECONDS", 0.5)
+    async with dripping() as host:
+        client = PoliteClient(per_minute=600, hosts=frozenset({host}), largest_bytes=1000)
+        with pytest.raises(NotFetched, match="TimeoutError") as missed:
+            await client.get(f"http://{host}/1.cap", {})
+        await client.close()
+    assert not missed.value.gone
 
 
 async def test_an_alert_that_is_gone_or_elsewhere_or_broken_is_passed_over(
@@ -205,6 +220,26 @@ async def test_an_alert_that_is_gone_or_elsewhere_or_broken_is_passed_over(
     assert await run.round() == []
     assert server.times("/CJB00000000001_alert.xml") == server.times("/CJB00000000002_alert.xml") == 1
     assert sorted(path.suffix for path in (tmp_path / "refused").iterdir()) == [".json", ".xml"]
+    assert run.refused == 1  # is counted, and none that is gone
+
+
+@pytest.mark.parametrize("link", ["http://[x/1.cap", "{url}/\x7f", "{url}/a b\nc"], ids=["host", "path", "lines"])
+async def test_a_link_that_is_no_address_does_not_hold_up_the_others(server: Server, start: Start, link: str) -> None:
+    server.feed(1, 2)
+    server.alert(2)
+    status, rss, headers = server.pages["/feed"]
+    broken = link.format(url=server.url).encode()
+    rss = rss.replace(f"{server.url}/CJB00000000001_alert.xml".encode(), broken)
+    server.pages["/feed"] = (status, rss, headers)
+    assert await Run(await start()).round() == ["a-2"]
+
+
+async def test_a_link_may_leave_out_what_the_feed_has_too(server: Server, start: Start) -> None:
+    server.feed(1)
+    server.alert(1)
+    status, rss, headers = server.pages["/feed"]
+    server.pages["/feed"] = (status, rss.replace(f"<link>{server.url}/".encode(), b"<link>"), headers)
+    assert await Run(await start()).round() == ["a-1"]
 
 
 async def test_a_redirect_is_not_followed(server: Server, start: Start) -> None:
@@ -249,7 +284,14 @@ async def test_requests_are_kept_apart(server: Server) -> None:
 
 
 class TestRetryAfter:
-    cases: ClassVar = [("30", 30), ("999999", 3600), ("", None), ("soon", None), ("Tue, 24 Nov 2020 06:00:00 GMT", 0)]
+    cases: ClassVar = [
+        ("30", 30),
+        ("999999", 3600),
+        ("", None),
+        ("soon", None),
+        (NO_DATE, None),
+        ("Tue, 24 Nov 2020 06:00:00 GMT", 0),
+    ]
 
     @pytest.mark.parametrize(("text", "seconds"), cases)
     def test_seconds_and_dates_are_understood(self, text: str, seconds: float | None) -> None:

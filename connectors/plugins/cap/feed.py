@@ -20,7 +20,7 @@ class Entry:
 
     Attributes:
         key: what tells it from others and from its own earlier state: guid or id, and when it was published or updated.
-        link: where the alert is.
+        link: where the alert is, as it is written.
     """
 
     key: str
@@ -59,4 +59,4 @@ def _atom(entry: Node) -> Entry:
 
 
 def _text(node: Node, name: str) -> str:
-    return next((child.text.strip() for child in node.named(name)), "")
+    return next((text for child in node.named(name) if (text := child.text.strip())), "")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urljoin
 
 from lintas_client import Problem
 from pydantic import Field
@@ -61,6 +62,8 @@ class FeedSource(Source):
         self._seen: Mapping[str, str] = {}  # validators of the feed that is being worked on
         self._to_do: list[Entry] = []
         self._missed: NotFetched | None = None  # in this round
+        self._last: set[str] = set()  # entries that were missed: they come last in the next round
+        self._refused = 0  # alerts that could not be read, since the last portion
         self._working = False
         self._next = 0.0
 
@@ -123,7 +126,9 @@ class FeedSource(Source):
             return None
         self._seen = fetched.validators
         keys = {_digest(entry): entry for entry in listed}
-        self._to_do = [entry for digest, entry in keys.items() if digest not in self._done]
+        to_do = [digest for digest in keys if digest not in self._done]
+        self._to_do = [keys[digest] for digest in sorted(to_do, key=self._last.__contains__)]
+        self._last.clear()
         forgotten = self._done - keys.keys()
         self._done &= keys.keys()
         self._working, self._missed = True, None
@@ -141,6 +146,7 @@ class FeedSource(Source):
             except NotFetched as error:
                 self._log.warning("an alert of the feed was not read: %s; asked again in a while", error)
                 self._missed = self._worse(error)
+                self._last.add(_digest(entry))
                 if error.again_in_seconds is not None:  # the server wants to be left alone
                     self._to_do.clear()
                 continue
@@ -149,7 +155,8 @@ class FeedSource(Source):
         if not self._to_do:
             self._end_round(progress)
         unique = {event.id: event for event in events}
-        return Portion(list(unique.values()), progress) if progress else None
+        refused, self._refused = self._refused, 0
+        return Portion(list(unique.values()), progress, set_aside=refused) if progress else None
 
     def _end_round(self, progress: dict[str, Any]) -> None:
         self._working = False
@@ -169,7 +176,7 @@ class FeedSource(Source):
         assert self._client is not None, "started"
         origin = f"feed entry {_digest(entry)}"
         try:
-            fetched = await self._client.get(entry.link, {})
+            fetched = await self._client.get(_absolute(self._settings.url, entry.link), {})
         except NotFetched as error:
             if not error.gone:
                 raise
@@ -180,6 +187,7 @@ class FeedSource(Source):
             return await self._intake.events(message, origin)
         except MalformedMessage as error:
             self._set_aside(message, error.problems, origin)
+            self._refused += 1
             return []
 
     def _set_aside(self, message: bytes, problems: Sequence[Problem], origin: str) -> None:
@@ -198,6 +206,14 @@ class FeedSource(Source):
     def _put_off(self, error: NotFetched) -> None:
         asked = error.again_in_seconds or 0.0
         self._next = time.monotonic() + max(self._settings.every_seconds, asked)
+
+
+def _absolute(feed: str, link: str) -> str:
+    """A link as it is to be taken in a feed."""
+    try:
+        return urljoin(feed, link)
+    except ValueError:
+        return link  # it is no address, as whoever asks for it finds
 
 
 def _digest(entry: Entry) -> str:

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-_TIMEOUT_SECONDS: Final = 20
+_TIMEOUT_SECONDS: Final = 20  # without a sign of life
+_ANSWER_SECONDS: Final = 60.0  # in all
 _LONGEST_WAIT_SECONDS: Final = 3600
 _NOT_MODIFIED: Final = 304
 
@@ -59,12 +60,12 @@ class PoliteClient:
         Raises:
             NotFetched: it is at none of the hosts, or does not answer with 200 or 304, or too much.
         """
-        if urlsplit(url).scheme not in ("http", "https") or host_of(url) not in self._hosts:
+        if not self._may_ask(url):
             raise NotFetched("its address is at none of the hosts that the connector may ask", gone=True)
         await self._pause()
         conditions = {name: validators[kept] for name, kept in _CONDITIONS.items() if kept in validators}
         try:
-            async with self._http.stream("GET", url, headers=conditions) as answer:
+            async with asyncio.timeout(_ANSWER_SECONDS), self._http.stream("GET", url, headers=conditions) as answer:
                 if answer.status_code == _NOT_MODIFIED:
                     return Fetched(None, validators)
                 if answer.status_code != httpx.codes.OK:
@@ -72,8 +73,16 @@ class PoliteClient:
                 content = await self._read(answer)
                 kept = {name: answer.headers[name] for name in _CONDITIONS.values() if name in answer.headers}
                 return Fetched(content, kept)
-        except httpx.HTTPError as error:
+        except httpx.InvalidURL:
+            raise NotFetched("its address is none", gone=True) from None
+        except (httpx.HTTPError, TimeoutError) as error:
             raise NotFetched(f"it does not answer ({type(error).__name__})") from None
+
+    def _may_ask(self, url: str) -> bool:
+        try:
+            return urlsplit(url).scheme in ("http", "https") and host_of(url) in self._hosts
+        except ValueError:  # it is no address
+            return False
 
     async def _pause(self) -> None:
         now = time.monotonic()
@@ -113,7 +122,7 @@ def _retry_after(text: str) -> float | None:
     else:
         try:
             at = email.utils.parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         seconds = (at - dt.datetime.now(at.tzinfo or dt.UTC)).total_seconds() if at.tzinfo else 0.0
     return min(max(seconds, 0.0), _LONGEST_WAIT_SECONDS)
