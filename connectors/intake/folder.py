@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import hashlib
 import json
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ _MOST_FILES: Final = 200  # in one transaction
 _MOST_BYTES: Final = 4 * 1024 * 1024
 _IDLE_SECONDS: Final = 1.0
 _DONE, _REFUSED = "done", "refused"
+_LONGEST_NAME: Final = 200  # bytes; file systems take 255, and something is added
 
 
 class FolderSettings(Config):
@@ -58,6 +60,7 @@ class FolderSource(Source):
         self._written: dict[str, str] = {}  # files that the progress names
         self._taken: list[_File] = []  # those of the portion under way
         self._file_of: dict[str, _File] = {}  # by event id
+        self._refused = 0  # files of the portion under way that could not be read
 
     async def start(self, progress: Progress) -> None:
         """Move what is on the bus already."""
@@ -81,16 +84,16 @@ class FolderSource(Source):
             raise self._failed(error) from None
         forget = dict.fromkeys(self._written)
         self._written = {file.path.name: file.sha256 for file in self._taken}
-        if forget or self._taken:
+        if forget or self._taken or self._refused:
             written = {name: {"sha256": digest} for name, digest in self._written.items()}
-            return Portion(events, {**forget, **written})
+            return Portion(events, {**forget, **written}, set_aside=self._refused)
         if not waiting:
             await asyncio.sleep(_IDLE_SECONDS)
         return None
 
     async def _take(self, paths: Sequence[Path]) -> list[Outgoing]:
         """The events of files, as many as go into one transaction; the same event of a second file counts once."""
-        self._taken, self._file_of = [], {}
+        self._taken, self._file_of, self._refused = [], {}, 0
         events: list[Outgoing] = []
         size = 0
         for path in paths:
@@ -100,6 +103,7 @@ class FolderSource(Source):
             file, message = await asyncio.to_thread(_read, path, self._intake.largest_bytes)
             made = await self._events(file, message)
             if made is None:
+                self._refused += 1
                 continue
             self._taken.append(file)
             events += [event for event in made if event.id not in self._file_of]
@@ -108,9 +112,12 @@ class FolderSource(Source):
 
     async def refused(self, refusals: Sequence[Refusal]) -> bool:
         """Set the files aside whose events the bus would not take."""
+        problems: dict[_File, list[Problem]] = {}
         for refusal in refusals:
-            problems = [Problem("event", "refused", reason) for reason in refusal.reasons]
-            self._refuse(self._file_of[refusal.event.id], problems)
+            found = [Problem("event", "refused", reason) for reason in refusal.reasons]
+            problems.setdefault(self._file_of[refusal.event.id], []).extend(found)
+        for file, found in problems.items():
+            self._refuse(file, found)
         return True
 
     async def written(self, portion: Portion) -> None:  # noqa: ARG002  the portion under way is the one it handed out
@@ -135,6 +142,9 @@ class FolderSource(Source):
         if message is None:
             self._refuse(file, [Problem("", "size", f"is larger than {self._intake.largest_bytes} bytes")])
             return None
+        if not _is_text(file.path.name):
+            self._refuse(file, [Problem("", "name", "has a name that is not UTF-8")])
+            return None
         try:
             return await self._intake.events(message, file.path.name)
         except MalformedMessage as error:
@@ -143,8 +153,9 @@ class FolderSource(Source):
 
     def _refuse(self, file: _File, problems: Sequence[Problem]) -> None:
         report = {"file": file.path.name, "sha256": file.sha256, "problems": as_json(problems)}
-        place = self._folder / _REFUSED / f"{file.path.name}.problems.json"
-        place.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+        target = _target(file, _REFUSED)
+        place = target.with_name(f"{target.name}.problems.json")
+        place.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         _move(file, _REFUSED)
         self._intake.context.log.warning("a file was refused: %d problem(s), listed in %s", len(problems), place)
 
@@ -156,14 +167,29 @@ class FolderSource(Source):
         )
 
 
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # it stands for bytes that are not UTF-8
+        return False
+    return True
+
+
+def _target(file: _File, to: str) -> Path:
+    """Where a file goes: under its own name if that is free, a text, and short enough for what is written beside it."""
+    name = file.path.name
+    if not _is_text(name) or len(os.fsencode(name)) > _LONGEST_NAME:
+        return file.path.parent / to / f"{file.sha256}{file.path.suffix}"
+    target = file.path.parent / to / name
+    return target.with_name(f"{file.path.stem}.{file.sha256[:12]}{file.path.suffix}") if target.exists() else target
+
+
 def _move(file: _File, to: str) -> None:
-    """Into a folder beside it, under its own name if that is free.
+    """Into a folder beside it.
 
     A file that is gone has been moved before. One that was replaced since it was read comes back and is read anew.
     """
-    target = file.path.parent / to / file.path.name
-    if target.exists():
-        target = target.with_name(f"{file.path.stem}.{file.sha256[:12]}{file.path.suffix}")
+    target = _target(file, to)
     try:
         file.path.replace(target)
     except FileNotFoundError:

@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from connectors.intake.message import Intake, MalformedMessage, as_json
 from connectors.runtime.contract import Outgoing, Portion, Progress, Refusal, Source
@@ -25,8 +26,9 @@ from lintas.errors import ConnectorFailed
 _POLL_SECONDS: Final = 1.0
 _MOST_MESSAGES: Final = 500  # in one transaction
 _BODY_SECONDS: Final = 30
+_CONNECTION_SECONDS: Final = 30.0
 _SHORTEST_TOKEN: Final = 16
-_AT_ONCE: Final = 64  # requests
+_AT_ONCE: Final = 64  # messages, of senders that are known
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
@@ -74,6 +76,7 @@ class PushSource(Source):
         self._tokens: list[bytes] = []
         self._arrived: asyncio.Queue[_Waiting] = asyncio.Queue(_MOST_MESSAGES)
         self._taken: list[_Waiting] = []
+        self._at_work = 0  # messages that are being received, read or waited for
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
         self.port = settings.port
@@ -102,7 +105,7 @@ class PushSource(Source):
                     access_log=False,
                     server_header=False,
                     lifespan="off",
-                    limit_concurrency=_AT_ONCE,
+                    http=_Brief,
                     timeout_graceful_shutdown=5,
                 )
             )
@@ -159,6 +162,15 @@ class PushSource(Source):
     async def _take(self, request: Request) -> Response:
         if (problem := self._unwelcome(request)) is not None:
             return problem
+        if self._at_work == _AT_ONCE:
+            return _later("As many messages as it takes at once are being taken.")
+        self._at_work += 1
+        try:
+            return await self._answer(request)
+        finally:
+            self._at_work -= 1
+
+    async def _answer(self, request: Request) -> Response:
         try:
             async with asyncio.timeout(_BODY_SECONDS):
                 message = await _body(request, self._settings.largest_bytes)
@@ -171,9 +183,9 @@ class PushSource(Source):
             events = await self._intake.events(message, "HTTP")
         except MalformedMessage as error:
             return _refusal(error.problems)
-        except ClientError as error:
-            self._intake.context.log.error("a message cannot be checked: %s", error)  # noqa: TRY400  it says what is wrong
-            return _later("The bus's schema registry does not know or does not answer what is needed.")
+        except (ClientError, ConnectorFailed) as error:
+            self._intake.context.log.error("a message cannot be taken: %s", error)  # noqa: TRY400  it says what is wrong
+            return _later("What is needed to take it (the schema registry, the store) does not do its part.")
         if not events:
             return JSONResponse({"published": []})
         waiting = _Waiting(events, asyncio.get_running_loop().create_future())
@@ -211,6 +223,19 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Capture none."""
         yield
+
+
+class _Brief(H11Protocol):
+    """A connection that ends by itself after a while, or after the request under way: idle ones keep nobody out."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as its base has it
+        """Begin to count."""
+        super().connection_made(transport)
+        self.loop.call_later(_CONNECTION_SECONDS, self._end)
+
+    def _end(self) -> None:
+        if not self.transport.is_closing():
+            self.shutdown()
 
 
 async def _body(request: Request, largest: int) -> bytes | None:

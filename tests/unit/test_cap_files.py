@@ -1,6 +1,8 @@
 """Alerts from a folder: each file once, whatever dies when; what cannot be read lies aside with its reasons."""
 
 import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from test_cap_messages import HEAD, KIND, alert, area, info
 
 from connectors.intake.folder import FolderSource
 from connectors.plugins.cap.files import PLUGIN, Settings, build
+from connectors.plugins.cap.store import MessageStore
 from connectors.runtime.contract import Outgoing, Portion, Refusal
 from lintas.errors import ConnectorFailed
 
@@ -136,6 +139,31 @@ async def test_what_cannot_be_read_lies_aside_with_every_reason_and_the_rest_goe
     ]
 
 
+async def test_each_refused_file_has_its_own_list_beside_it_though_their_names_are_the_same(folder: Path) -> None:
+    taking = source(folder)
+    await taking.start({})
+    for xml in (b"<rss/>", alert(head=HEAD + KIND)):
+        put(folder, "latest.cap", xml)
+        assert await taking.poll() == Portion([], set_aside=1)
+    digest = hashlib.sha256(alert(head=HEAD + KIND)).hexdigest()[:12]
+    assert problems_in(folder / "refused" / "latest.cap.problems.json")[0]["rule"] == "not-cap"
+    assert problems_in(folder / "refused" / f"latest.{digest}.cap.problems.json")[0]["rule"] == "required"
+
+
+@pytest.mark.parametrize("name", [os.fsdecode(b"gempa\xe9.cap"), "a" * 251 + ".cap"], ids=["not UTF-8", "long"])
+async def test_a_file_holds_up_no_other_whatever_its_name(folder: Path, name: str) -> None:
+    put(folder, name, b"<rss/>")
+    put(folder, "z.cap", numbered(1))
+    taking = source(folder)
+    await taking.start({})
+    portion = await run(taking, {})
+    assert [event.data["identifier"] for event in portion.events] == ["a-1"]
+    assert portion.set_aside == 1
+    digest = hashlib.sha256(b"<rss/>").hexdigest()
+    assert here(folder, "refused") == [f"{digest}.cap", f"{digest}.cap.problems.json"]
+    assert here(folder) == []
+
+
 async def test_what_the_bus_will_not_take_lies_aside_too(folder: Path) -> None:
     put(folder, "a.cap", numbered(1))
     taking = source(folder)
@@ -152,7 +180,7 @@ async def test_a_file_that_is_far_too_large_is_refused_without_being_held(folder
         file.truncate(5 * 1024 * 1024)
     taking = source(folder)
     await taking.start({})
-    assert await taking.poll() is None
+    assert await taking.poll() == Portion([], set_aside=1)
     assert problems_in(folder / "refused" / "huge.cap.problems.json")[0]["rule"] == "size"
 
 
@@ -188,10 +216,30 @@ async def test_a_large_alert_without_a_store_is_refused_with_the_remedy(folder: 
     put(folder, "large.cap", LARGE)
     taking = source(folder, store_above_bytes=1024)
     await taking.start({})
-    assert await taking.poll() is None
+    assert await taking.poll() == Portion([], set_aside=1)
     (problem,) = problems_in(folder / "refused" / "large.cap.problems.json")
     assert problem["rule"] == "size"
     assert "store_folder" in problem["message"]
+
+
+def test_a_message_that_is_kept_by_several_at_once_is_kept_whole(tmp_path: Path) -> None:
+    message = os.urandom(1024 * 1024)
+    store = MessageStore(tmp_path / "store", "https://alerts.example.id")
+    with ThreadPoolExecutor(4) as pool:
+        kept = [one.result() for one in [pool.submit(store.keep, message) for _ in range(4)]]
+    assert {one["sha256"] for one in kept} == {hashlib.sha256(message).hexdigest()}
+    (file,) = (tmp_path / "store").iterdir()
+    assert file.read_bytes() == message
+
+
+async def test_a_store_that_takes_nothing_is_said_with_its_remedy(folder: Path, tmp_path: Path) -> None:
+    put(folder, "large.cap", LARGE)
+    (tmp_path / "file").touch()
+    taking = source(folder, store_above_bytes=1024, store_folder=tmp_path / "file", store_url="https://a.example.id/")
+    await taking.start({})
+    with pytest.raises(ConnectorFailed, match=f"store {tmp_path / 'file'} takes no files"):
+        await taking.poll()
+    assert here(folder) == ["large.cap"]  # for the next attempt
 
 
 async def test_a_folder_that_is_gone_is_said_with_its_remedy(folder: Path) -> None:

@@ -109,6 +109,34 @@ async def test_only_known_senders_of_alerts_are_heard(start: Start, headers: dic
     assert ("www-authenticate" in answer.headers) == (status == 401)
 
 
+async def test_who_connects_and_sends_nothing_keeps_nobody_out_and_is_hung_up_on(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.intake.push._CONNECTION_SECONDS", 0.5)
+    source = await start()
+    silent = [await asyncio.open_connection("127.0.0.1", source.port) for _ in range(100)]
+    silent[0][1].write(b"POST /alerts HTTP/1.1\r\nX-Slow: ")
+    assert (await post(source, b"<rss/>")).status_code == 422
+    for reader, writer in silent:
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
+
+
+async def test_of_too_many_messages_at_once_the_rest_is_told_to_come_again(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.intake.push._AT_ONCE", 1)
+    source = await start()
+    asking = asyncio.create_task(post(source))
+    portion = await next_portion(source)
+    assert (await post(source)).status_code == 503
+    await source.written(portion)
+    assert (await asking).status_code == 200
+    asking = asyncio.create_task(post(source))
+    await source.written(await next_portion(source))
+    assert (await asking).status_code == 200
+
+
 async def test_a_message_over_the_limit_is_refused_whether_announced_or_not(start: Start) -> None:
     source = await start(largest_bytes=2048)
 
@@ -129,6 +157,12 @@ async def test_whoever_waits_too_long_or_while_it_stops_is_told_to_send_again(st
     await next_portion(patient)
     await patient.stop()
     assert (await asking).status_code == 503
+
+
+async def test_whoever_sends_what_cannot_be_stored_now_is_told_to_send_again(start: Start, tmp_path: Path) -> None:
+    source = await start(store_above_bytes=1024, store_folder=tmp_path / "tokens", store_url="https://a.example.id")
+    answer = await post(source, alert(info("<description>" + "rain " * 500 + "</description>")))
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
 
 
 async def test_tls_is_served_with_the_files_given(start: Start, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from connectors.plugins.cap.store import MessageStore, without_bulk
 from connectors.runtime.context import Context
 from connectors.runtime.contract import Outgoing
 from connectors.runtime.plugin import Config
+from lintas.errors import ConnectorFailed
 
 MEDIA_TYPES: Final = ("application/cap+xml", "application/xml", "text/xml")
 SUFFIXES: Final = (".cap", ".xml")
@@ -47,15 +48,15 @@ def alerts(settings: AlertSettings, context: Context) -> Intake:
     """How messages are read."""
 
     async def read(message: bytes, origin: str) -> Sequence[Outgoing]:
-        return [await asyncio.to_thread(_event, message, origin, settings)]
+        return [await asyncio.to_thread(_event, message, origin, settings, context.name)]
 
     return Intake(read, context, MEDIA_TYPES, SUFFIXES, MAX_BYTES)
 
 
-def _event(message: bytes, origin: str, settings: AlertSettings) -> Outgoing:
+def _event(message: bytes, origin: str, settings: AlertSettings, connector: str) -> Outgoing:
     alert = parse(message)
     if len(message) > settings.store_above_bytes:
-        alert = _stored(alert, message, settings)
+        alert = _stored(alert, message, settings, connector)
     return Outgoing(
         event_type=settings.event_type,
         data=alert,
@@ -71,8 +72,16 @@ def event_id(alert: dict[str, Any]) -> str:
     return f"{alert['sender']},{alert['identifier']},{alert['sent']['as_written'].strip()}"
 
 
-def _stored(alert: dict[str, Any], message: bytes, settings: AlertSettings) -> dict[str, Any]:
+def _stored(alert: dict[str, Any], message: bytes, settings: AlertSettings, connector: str) -> dict[str, Any]:
     if settings.store_folder is None or settings.store_url is None:
         reason = f"is larger than {settings.store_above_bytes} bytes, and this connector has no store (store_folder)"
         raise MalformedMessage([Problem("", "size", reason)])
-    return without_bulk(alert, MessageStore(settings.store_folder, settings.store_url).keep(message))
+    try:
+        kept = MessageStore(settings.store_folder, settings.store_url).keep(message)
+    except OSError as error:
+        raise ConnectorFailed(
+            connector=connector,
+            reason=f"its store {settings.store_folder} takes no files: {error.strerror}",
+            remedy="whoever runs the connector must be able to write in it, and it must have room.",
+        ) from None
+    return without_bulk(alert, kept)

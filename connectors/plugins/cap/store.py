@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ class MessageStore:
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / name
         if not path.exists():
-            half = path.with_suffix(f".{os.getpid()}.part")
+            half = path.with_suffix(f".{uuid.uuid4().hex}.part")  # others may keep the same message now
             with half.open("wb") as file:
                 file.write(message)
                 file.flush()
