@@ -2,7 +2,7 @@
 
 import json
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +101,21 @@ SPELLINGS = [
 def test_every_spelling_comes_back(body: str) -> None:
     head = HEAD + KIND + SCOPE
     assert canonical(write(over_the_bus(parse(alert(body, head=head))))) == canonical(alert(body, head=head))
+
+
+@pytest.mark.parametrize("as_consumers_have_it", [over_the_bus, dict], ids=["values", "JSON"])
+def test_what_was_not_released_is_not_written(as_consumers_have_it: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    body = "<references>s,1,2026-11-24T13:00:00+07:00</references>" + info("<headline>Hujan</headline>")
+    whole = as_consumers_have_it(parse(alert(body)))
+    released = {
+        "identifier": whole["identifier"],
+        "sent": {"at": whole["sent"]["at"]},
+        "references": {"messages": [{"identifier": "1"}]},
+        "infos": [{"headline": one["headline"]} for one in whole["infos"]],
+    }
+    inner = "<identifier>a-1</identifier><sent>2026-11-24T06:00:00-00:00</sent><references/>"
+    expected = f'<alert xmlns="{CAP}">{inner}<info><headline>Hujan</headline></info></alert>'
+    assert canonical(write(released)) == canonical(expected.encode())
 
 
 def test_polygons_that_numbers_give_back_are_not_kept_as_text_too() -> None:

@@ -97,8 +97,12 @@ def references(text: str, *, strict: bool) -> dict[str, Any]:
 
 
 def written_moment(value: Mapping[str, Any]) -> str:
-    """A moment as its sender wrote it."""
-    return str(value["as_written"])
+    """A moment as its sender wrote it; where that is not known, as CAP writes UTC (1.2, section 3.3.2)."""
+    if (text := _as_written(value)) is not None:
+        return text
+    at = value["at"]
+    moment = at if isinstance(at, dt.datetime) else dt.datetime.fromisoformat(at)
+    return f"{moment.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%S}-00:00"
 
 
 def written_measure(value: Mapping[str, Any]) -> str:
@@ -117,7 +121,7 @@ def written_circle(value: Mapping[str, Any]) -> str:
 
 
 def written_references(value: Mapping[str, Any]) -> str:
-    """References as text; the empty text if there are none."""
+    """References as text, of messages that are named in full; the empty text if there are none."""
     return _as_written(value) or _references(value)
 
 
@@ -163,7 +167,8 @@ def _circle(value: Mapping[str, Any]) -> str:
 def _references(value: Mapping[str, Any]) -> str:
     return " ".join(
         f"{message['sender']},{message['identifier']},{written_moment(message['sent'])}"
-        for message in value["messages"]
+        for message in value.get("messages", ())
+        if message.keys() >= {"sender", "identifier", "sent"}
     )
 
 

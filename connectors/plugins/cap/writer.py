@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element as XmlElement
 from xml.etree.ElementTree import SubElement, indent, tostring
 
 from connectors.plugins.cap import values
-from connectors.plugins.cap.grammar import ALERT, NAMESPACES, Element, Kind
+from connectors.plugins.cap.grammar import ALERT, CAP_1_2, NAMESPACES, Element, Kind
 
 _NAMESPACE_OF: Final = {version: namespace for namespace, version in NAMESPACES.items()}
 _TEXTS: Final[Mapping[Kind, Callable[[Any], str]]] = {
@@ -25,10 +25,11 @@ _TEXTS: Final[Mapping[Kind, Callable[[Any], str]]] = {
 def write(alert: Mapping[str, Any]) -> bytes:
     """The message of a payload, natural JSON or Python values, as UTF-8.
 
-    Every element that `parse` read comes back with the same text, in the version that it came in. Fields that an
-    agreement did not release are left out; so is a signature, which would not hold for a message written anew.
+    Every element that `parse` read comes back with the same text, in the version that it came in. What an agreement did
+    not release is left out (without its version it is 1.2, without their offsets moments are UTC's); so is a signature,
+    which would not hold for a message written anew.
     """
-    namespace = _NAMESPACE_OF[alert["cap_version"]]
+    namespace = _NAMESPACE_OF[alert.get("cap_version", CAP_1_2)]
     root = XmlElement("alert", xmlns=namespace)
     _fill(root, alert, ALERT)
     indent(root)
