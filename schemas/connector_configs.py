@@ -19,6 +19,8 @@ STATUS: Final = "status/"
 FROM_CATALOGUE: Final = "catalogue"
 KIND: Final = "connector"
 Record = tuple[bytes, bytes | None]
+# What a record raises that is not what it should be: a system may write anything to its topic, and harms itself alone.
+UNREADABLE: Final = (ValueError, TypeError, KeyError, OverflowError, RecursionError)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,10 +46,14 @@ class Configured:
         """Read a configuration.
 
         Raises:
-            ValueError, TypeError, KeyError: it is none.
+            one of ``UNREADABLE``: it is none.
         """
         read = json.loads(value)
-        return cls(read["plugin"], read["settings"], read["origin"])
+        canonical(read)  # a text of it may be no Unicode
+        plugin, settings, origin = read["plugin"], read["settings"], read["origin"]
+        if not (isinstance(plugin, str) and isinstance(settings, dict) and isinstance(origin, str)):
+            raise TypeError("plugin and origin must be texts, settings an object")
+        return cls(plugin, settings, origin)
 
 
 def forgotten(connector: str) -> list[Record]:
@@ -67,7 +73,7 @@ def configurations(records: Iterable[Record]) -> dict[str, Configured]:
         if value is not None:
             try:
                 found[name] = Configured.from_bytes(value)
-            except (ValueError, TypeError, KeyError):
+            except UNREADABLE:
                 continue
     return found
 

@@ -13,7 +13,7 @@ from lintas_client import Connection, kafka
 
 from connectors.runtime.state import OWNER, ConnectorsState
 from lintas import names
-from schemas.connector_configs import Record
+from schemas.connector_configs import UNREADABLE, Record
 from streams.positions import stop_quietly
 
 log = logging.getLogger(__name__)
@@ -65,12 +65,20 @@ class SystemLog:
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait({task})
         await stop_quietly(self._consumer)
         with contextlib.suppress(TimeoutError, KafkaError):
             async with asyncio.timeout(READ_SECONDS):
                 await self._producer.stop()
+
+    def check(self) -> None:
+        """See that the topic is followed.
+
+        Raises:
+            Exception: what ended that.
+        """
+        if self._task is not None and self._task.done():
+            self._task.result()
 
     async def write(self, *records: Record) -> None:
         """Write records in order; what they say is in ``state`` when this returns.
@@ -113,7 +121,7 @@ class SystemLog:
             for record in read:
                 try:
                     self.state.add(record.key or b"", record.value)
-                except (ValueError, TypeError, KeyError) as error:
+                except UNREADABLE as error:
                     log.error("%s offset %d cannot be understood: %s", self._place.topic, record.offset, error)  # noqa: TRY400  the trace says nothing more
             if position > self._read_to:
                 async with self._progress:

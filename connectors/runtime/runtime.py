@@ -18,7 +18,7 @@ from connectors.runtime.topics import has_topic
 from connectors.runtime.validation import Plugins
 from lintas import names
 from lintas.connection import connection_of
-from lintas.errors import BusUnavailable, MissingCredentials
+from lintas.errors import LintasError
 from lintas.logs import told
 from lintas.settings import Settings
 from schemas.model import SystemId
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 ASK_SECONDS: Final = 5.0  # how often it is asked whether a system has connectors now ...
 LONGEST_ASK_SECONDS: Final = 20.0  # ... at first, and then
 BEAT_SECONDS: Final = 1.0
+_FORESEEN: Final = (LintasError, ClientError, KafkaError, TimeoutError, OSError)  # others are told with their places
 _is_system: Final = TypeAdapter[str](SystemId)
 
 
@@ -112,9 +113,15 @@ class ConnectorRuntime:
                     pause = ASK_SECONDS
                     await self._run(system)
                 self._observer.reached(system, "")
-            except (ClientError, KafkaError, TimeoutError, BusUnavailable, MissingCredentials) as error:
+            except Exception as error:  # whatever it is, nobody else would try again
                 why = told(error).partition("\n")[0]
-                log.warning("%s: %s; trying again", system, why, extra={"event": "system_failed", "system": system})
+                log.warning(
+                    "%s: %s; trying again",
+                    system,
+                    why,
+                    exc_info=None if isinstance(error, _FORESEEN) else error,
+                    extra={"event": "system_failed", "system": system},
+                )
                 self._observer.reached(system, why)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):

@@ -1,12 +1,13 @@
 """What the topic ``connectors.<system>`` says: what a system's connectors are to do, do, and how far they are. Pure."""
 
 import dataclasses
+import datetime as dt
 import enum
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Self
 
-from schemas.connector_configs import CONFIG, STATUS, TARGET, Configured, Record
+from schemas.connector_configs import CONFIG, STATUS, TARGET, UNREADABLE, Configured, Record
 from schemas.snapshot import canonical
 
 PROGRESS: Final = "progress/"
@@ -89,8 +90,8 @@ class Kept:
     @classmethod
     def of(cls, read: Mapping[str, Any]) -> Self:
         """Read from JSON, where keys are texts."""
-        positions = {int(number): int(offset) for number, offset in read["positions"].items()}
-        return cls(read["plugin"], positions, tuple(read["topics"]))
+        positions = {int(number): int(offset) for number, offset in dict(read["positions"]).items()}
+        return cls(str(read["plugin"]), positions, tuple(map(str, read["topics"])))
 
 
 def progress_records(connector: str, progress: Mapping[str, Any]) -> list[Record]:
@@ -145,7 +146,7 @@ class ConnectorsState:
         """Take in the next record; of several under one key the last counts.
 
         Raises:
-            ValueError, TypeError, KeyError: it is not what it should be; it is as if it had not been written.
+            one of ``UNREADABLE``: it is not what it should be; it is as if it had not been written.
         """
         if key == OWNER:
             self.owner = None if value is None else str(json.loads(value)["worker"])
@@ -172,7 +173,7 @@ class ConnectorsState:
         for key, value in records:
             try:
                 self.add(key, value)
-            except (ValueError, TypeError, KeyError):
+            except UNREADABLE:
                 continue
         return self
 
@@ -189,4 +190,5 @@ def _target(read: Mapping[str, Any]) -> Target:
 
 
 def _status(read: Mapping[str, Any]) -> Status:
-    return Status(**{**read, "state": State(read["state"])})
+    dt.datetime.fromisoformat(read["since"])
+    return Status(**{**read, "state": State(read["state"]), "restarts": int(read["restarts"])})

@@ -67,6 +67,7 @@ class SystemConnectors:
             try:
                 await self._keep()
             finally:
+                self._shared.observer.owned(self._system, owner=False)
                 await asyncio.to_thread(owner.close)
         finally:
             await self.log.stop()
@@ -103,6 +104,7 @@ class SystemConnectors:
         try:
             while not self._stopping:
                 self._wake.clear()
+                self.log.check()
                 if self._is_owner:
                     self._fit()
                     await self._tell()
@@ -128,10 +130,17 @@ class SystemConnectors:
                 runner = Runner(name, self._shared, self._wake.set, last=state.statuses.get(name))
                 runner.want(Wanted(config, state.target(name)))
                 task = asyncio.create_task(runner.run(), name=f"runner of {name}")
-                task.add_done_callback(lambda _: self._wake.set())
+                task.add_done_callback(self._ended)
                 self._runners[name] = runner, task
             else:
                 self._runners[name][0].want(Wanted(config, state.target(name)))
+
+    def _ended(self, runner: asyncio.Task[None]) -> None:
+        """A runner has ended: its connector was deleted, and may have been made anew already; or it is broken."""
+        if runner.cancelled() or (error := runner.exception()) is None:
+            self._wake.set()
+        else:  # another is made when it is looked again, not sooner
+            log.error("%s: the %s is broken: %s", self._system, runner.get_name(), error, exc_info=error)
 
     async def _tell(self) -> None:
         """Write how connectors are, where the topic says otherwise."""

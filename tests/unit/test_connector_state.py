@@ -13,7 +13,7 @@ from connectors.runtime.state import ConnectorsState, Kept, State, Status, Targe
 from connectors.runtime.trace import trace_of
 from connectors.runtime.validation import SettingProblem, problems, valid
 from lintas.errors import ConnectorConflict, ConnectorFailed, UnknownName
-from schemas.connector_configs import Configured, Record, configurations, forgotten, to_change
+from schemas.connector_configs import UNREADABLE, Configured, Record, configurations, forgotten, to_change
 
 CONFIG = Configured("counting", {"until": 10}, "rest")
 
@@ -62,15 +62,24 @@ def test_a_deleted_connector_keeps_its_progress_and_nothing_else() -> None:
     [
         (b"config/a", b"no JSON"),
         (b"config/a", b'{"plugin": "counting"}'),
+        (b"config/a", b'{"plugin": [], "settings": {}, "origin": "rest"}'),
+        (b"config/a", b'{"plugin": "counting", "settings": [], "origin": "rest"}'),
+        (b"config/a", b'{"plugin": "counting", "settings": {"a": "\\ud800"}, "origin": "rest"}'),  # no Unicode
+        (b"config/a", b"[" * 200_000),
+        (b"progress/a", b'{"plugin": "counting", "positions": [4], "topics": []}'),
+        (b"progress/a", b'{"plugin": "counting", "positions": {"0": 1e999}, "topics": []}'),
         (b"status/a", b'{"state": "ASLEEP", "since": "", "worker": ""}'),
+        (b"status/a", b'{"state": "RUNNING", "since": "now", "worker": "", "restarts": 0}'),
+        (b"status/a", b'{"state": "RUNNING", "since": "2026-11-26T16:00:00Z", "worker": "", "restarts": "x"}'),
         (b"something/a", b"{}"),
         (b"\xff", b"{}"),
     ],
 )
 def test_what_cannot_be_understood_is_as_if_it_were_not_there(record: Record) -> None:
     read = state(CONFIG.record("b"), record)
-    assert read.configs == {"b": CONFIG}
-    with pytest.raises((ValueError, TypeError, KeyError)):
+    assert read.configs == configurations([CONFIG.record("b"), record]) == {"b": CONFIG}
+    assert (read.kept, read.statuses) == ({}, {})
+    with pytest.raises(UNREADABLE):
         read.add(*record)
 
 
