@@ -94,7 +94,8 @@ def forgetting_progress(state: ConnectorsState, connector: str, *, owned: bool) 
         ConnectorConflict: it is not stopped.
     """
     known(state, connector)
-    if shown(state, connector, owned=owned) is not State.STOPPED:
+    wanted = state.target(connector).state  # it may be to run again, and not have come so far as to say so
+    if wanted is not State.STOPPED or shown(state, connector, owned=owned) is not State.STOPPED:
         raise ConnectorConflict(
             connector=connector,
             reason="its progress may be deleted only while it is STOPPED",

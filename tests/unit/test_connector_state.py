@@ -123,6 +123,7 @@ def test_what_is_shown_is_what_is(wanted: Target, was: Status | None, owned: boo
 RUNNING = state(CONFIG.record("a"), status(State.RUNNING).record("a"), Kept("counting").record("a"))
 OF_CATALOGUE = state(Configured("counting", {}, "catalogue").record("a"))
 PAUSED = state(CONFIG.record("a"), Target(State.PAUSED).record("a"), status(State.PAUSED).record("a"))
+RESUMED = state(CONFIG.record("a"), Target(State.RUNNING).record("a"), status(State.STOPPED).record("a"))
 
 
 @pytest.mark.parametrize(
@@ -132,6 +133,7 @@ PAUSED = state(CONFIG.record("a"), Target(State.PAUSED).record("a"), status(Stat
         lambda: control.deleting(OF_CATALOGUE, "a"),
         lambda: control.configuring(RUNNING, "a", "writing", {}, "rest"),  # its progress is another kind's
         lambda: control.forgetting_progress(RUNNING, "a", owned=True),
+        lambda: control.forgetting_progress(RESUMED, "a", owned=True),  # it may be at work before it says so
         lambda: control.restarting(PAUSED, "a", only_failed=False),
     ],
 )
