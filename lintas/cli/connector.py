@@ -39,12 +39,13 @@ for command in (run, logs, create, validate, sql, *ACTS, undelivered, redeliver)
 def list_(*, system: str | None, output: str) -> None:
     """List connectors: what each is, and how it is."""
     from connectors.runtime import control
-    from connectors.runtime.ownership import is_owned
+    from connectors.runtime.ownership import owned_of
 
     settings = Settings()
+    states = states_of(settings, system)
+    owned = owned_of(settings, (own for own, state in states.items() if state.configs))
     rows = []
-    for own, state in states_of(settings, system).items():
-        owned = bool(state.configs) and is_owned(settings, own)
+    for own, state in states.items():
         for name, config in sorted(state.configs.items()):
             status = state.statuses.get(name)
             rows.append(
@@ -53,7 +54,7 @@ def list_(*, system: str | None, output: str) -> None:
                     "system": own,
                     "plugin": config.plugin,
                     "kind": _kind(config.plugin),
-                    "state": control.shown(state, name, owned=owned).value,
+                    "state": control.shown(state, name, owned=own in owned).value,
                     "since": status.since if status else None,
                     "worker": status.worker if status else None,
                     "origin": config.origin,

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from connectors.plugins import known
 from connectors.runtime import control
-from connectors.runtime.ownership import is_owned
+from connectors.runtime.ownership import owned_of
 from connectors.runtime.rest.answers import kind_of
 from connectors.runtime.state import ConnectorsState, State, Status
 from connectors.runtime.topics import read_states, write
@@ -68,10 +68,10 @@ def rows_of(settings: Settings, systems: Collection[str]) -> list[Row]:
         BusUnavailable: Kafka does not answer.
     """
     states = read_states(settings, sorted(systems), principal=names.ADMIN)
-    found = []
-    for system, state in states.items():
-        owned = bool(state.configs) and is_owned(settings, system, names.ADMIN)
-        found += [_row(system, name, state, owned=owned) for name in state.configs]
+    owned = owned_of(settings, (system for system, state in states.items() if state.configs), names.ADMIN)
+    found = [
+        _row(system, name, state, owned=system in owned) for system, state in states.items() for name in state.configs
+    ]
     return sorted(found, key=lambda row: (row.name, row.system))
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from connector_kinds import KINDS
 from lintas_client import Connection
 
-from connectors.runtime import runtime, system
+from connectors.runtime import ownership, runtime, system
 from connectors.runtime.log import SystemLog
 from connectors.runtime.observer import UNWATCHED, _Nobody
 from connectors.runtime.runner import Runner, Shared
@@ -126,3 +127,15 @@ async def test_a_topic_that_is_followed_no_more_is_noticed() -> None:
             log.check()
     finally:
         await log.stop()
+
+
+def test_whether_systems_are_owned_is_asked_of_several_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = threading.Barrier(3, timeout=5)
+
+    def is_owned(_: Settings, system: str, __: str | None) -> bool:
+        at_once.wait()
+        return system != "b.b"
+
+    monkeypatch.setattr(ownership, "is_owned", is_owned)
+    assert ownership.owned_of(Settings(), ["a.a", "b.b", "c.c"]) == {"a.a", "c.c"}
+    assert ownership.owned_of(Settings(), []) == set()

@@ -65,7 +65,7 @@ def states(monkeypatch: pytest.MonkeyPatch) -> dict[str, ConnectorsState]:
         found[system].of(records)
 
     monkeypatch.setattr(connectors, "read_states", lambda _, systems, **__: {one: found[one] for one in systems})
-    monkeypatch.setattr(connectors, "is_owned", lambda *_: True)
+    monkeypatch.setattr(connectors, "owned_of", lambda _, systems, *__: set(systems))
     monkeypatch.setattr(connectors, "write", write)
     return found
 

@@ -15,10 +15,12 @@ from monitoring.console.permissions import Right
 from streams import acting
 
 
-async def _rows(visit: Visit) -> list[Row]:
-    """The connectors that the person may see."""
+async def _rows(visit: Visit, system: str = "") -> list[Row]:
+    """The connectors that the person may see; only those of a system, if it is named."""
     systems = [
-        one for one in snapshot_of(visit).connector_systems() if visit.may(Right.SEE_CONNECTORS, acting.agency_of(one))
+        one
+        for one in snapshot_of(visit).connector_systems()
+        if system in ("", one) and visit.may(Right.SEE_CONNECTORS, acting.agency_of(one))
     ]
     settings = visit.console.settings
     return await asked(settings, connectors.rows_of, settings, systems)
@@ -26,7 +28,7 @@ async def _rows(visit: Visit) -> list[Row]:
 
 async def _one(visit: Visit, system: str) -> Row:
     name = visit.path("connector")
-    found = [row for row in await _rows(visit) if row.name == name and system in ("", row.system)]
+    found = [row for row in await _rows(visit, system) if row.name == name]
     if not found:
         raise UnknownName(kind="connector", name=name, suggestion="/connectors lists them.")
     return found[0]
