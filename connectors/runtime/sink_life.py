@@ -46,8 +46,10 @@ async def run_sink(sink: Sink, given: Given) -> None:
             given.observer.beat()
             await turns.next()
     finally:
-        await sink.stop()
-        await asyncio.gather(stop_quietly(consumer), reader.close())
+        try:
+            await sink.stop()
+        finally:
+            await asyncio.gather(stop_quietly(consumer), reader.close())
 
 
 def _consumer(given: Given) -> AIOKafkaConsumer:

@@ -12,7 +12,7 @@ from lintas_client import Connection, MalformedEvent, Problem
 from lintas_client.preparation import Prepared
 from prometheus_client import CollectorRegistry, generate_latest
 
-from connectors.runtime import making, runner, source_life
+from connectors.runtime import making, runner, sink_life, source_life
 from connectors.runtime.context import Context
 from connectors.runtime.contract import Outgoing, Portion, Progress, Refusal
 from connectors.runtime.journal import Opened
@@ -156,6 +156,32 @@ async def test_reasons_of_refusals_hold_no_values(monkeypatch: pytest.MonkeyPatc
     assert isinstance(found, Refusal)
     assert "must be a decimal" in found.reasons[0]
     assert "Siti" not in repr(found)
+
+
+async def test_a_sink_that_cannot_be_stopped_leaves_no_consumer_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Sink:
+        async def start(self, *_: Any) -> None:
+            raise ConnectionError("the database is away")
+
+        async def stop(self) -> None:
+            raise ConnectionResetError("the database is still away")
+
+    async def partitions(_: str) -> list[int]:
+        return [0]
+
+    async def stop_quietly(consumer: Any) -> None:
+        stopped.append(consumer)
+
+    stopped: list[Any] = []
+    monkeypatch.setattr(sink_life, "_consumer", lambda _: "its consumer")
+    monkeypatch.setattr(sink_life, "stop_quietly", stop_quietly)
+    journal: Any = Journal([])
+    journal.partitions = partitions
+    context = Context("permits", CONNECTION, None, logging.getLogger("test"))  # type: ignore[arg-type]  # not asked
+    given = Given(WHO, "here:8083", context, journal, asyncio.Event(), lambda: None, UNWATCHED)
+    with pytest.raises(ConnectionResetError):
+        await sink_life.run_sink(Sink(), given)  # type: ignore[arg-type]  # it is never given anything
+    assert stopped == ["its consumer"]
 
 
 async def test_work_is_left_when_it_is_to_stop() -> None:
