@@ -8,14 +8,19 @@ from typing import Any
 import httpx
 import pytest
 from connector_kinds import KINDS
+from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from connectors.runtime.rest.app import Connectors, rest_routes
 from connectors.runtime.rest.errors import not_there
 from connectors.runtime.rest.guard import Guard
+from connectors.runtime.runtime import ConnectorRuntime
 from connectors.runtime.state import ConnectorsState, Kept, State, Status, progress_records
 from connectors.runtime.validation import Plugins
+from lintas.cli.connector_run import _app
+from lintas.settings import Settings
+from monitoring.connector_metrics import ConnectorMetrics
 from schemas.connector_configs import Configured, Record
 
 OFFICE, READER = "office.desk", "users.reader"
@@ -232,6 +237,10 @@ def test_a_sink_reads_its_inbox(client: Client) -> None:
         ({"name": NAME, "config": {**CONFIG, "until": -3, "pause_ms": "x"}}, 400, "2 error(s)"),
         ({"name": NAME, "config": {**CONFIG, "name": "another"}}, 400, "must be the connector's"),
         ({"name": NAME, "config": CONFIG, "initial_state": "ASLEEP"}, 400, "initial_state"),
+        ({"name": NAME, "config": CONFIG, "initial_state": []}, 400, "initial_state"),
+        ({"name": [], "config": CONFIG}, 400, "name must be a text"),
+        ({"name": 5, "config": CONFIG}, 400, "name must be a text"),
+        ({"name": NAME, "config": {**CONFIG, "system": []}}, 400, "one of: office.desk"),
         ([], 400, "JSON object"),
     ],
 )
@@ -292,8 +301,24 @@ def test_validation_tells_every_problem_at_its_field(client: Client) -> None:
 def test_bodies_that_are_no_json_are_refused(client: Client) -> None:
     headers = {"content-type": "application/json"}
     assert error(client.post("/connectors", content=b"{", headers=headers))[0] == 400
+    validate = "/connector-plugins/counting/config/validate"
+    for value in (b"NaN", b"1e999", b'"\\ud800"'):  # what cannot be answered as JSON in UTF-8
+        assert error(client.put(validate, content=b'{"event_type": %s}' % value, headers=headers))[0] == 400
     assert error(client.post("/connectors", content=b'"' + b"x" * 1_000_001, headers=headers))[0] == 413
     assert error(client.post("/connectors", content=b"{}", headers={"content-type": "text/plain"}))[0] == 415
+
+
+def test_the_program_guards_the_api_and_leaves_its_health_open() -> None:
+    async def served() -> Starlette:
+        metrics = ConnectorMetrics(CollectorRegistry())
+        runtime = ConnectorRuntime(Settings(), KINDS, worker="here:8083")
+        return _app(Settings(), runtime, asyncio.get_running_loop(), CollectorRegistry(), metrics, "secret")
+
+    client = Client(asyncio.run(served()))
+    assert error(client.get("/connectors"))[0] == 401
+    assert error(client.get("/nothing"))[0] == 401
+    assert client.get("/connector-plugins", headers={"authorization": "Bearer secret"}).status_code == 200
+    assert client.get("/live").status_code == 200
 
 
 def test_unknown_paths_and_methods_have_the_same_shape(client: Client) -> None:

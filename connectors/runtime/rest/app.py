@@ -112,18 +112,20 @@ class _Api:
     async def create(self, request: Request) -> Response:
         body = await json_object(request)
         name, config = body.get("name"), body.get("config")
+        if not isinstance(name, str):
+            raise Refused(HTTPStatus.BAD_REQUEST, "name must be a text: what the connector is called")
         if not isinstance(config, Mapping):
             raise Refused(HTTPStatus.BAD_REQUEST, "config must be an object: the settings of the connector")
         initial = body.get("initial_state", State.RUNNING.value)
-        if initial not in INITIAL:
+        if not isinstance(initial, str) or initial not in INITIAL:
             raise Refused(HTTPStatus.BAD_REQUEST, f"initial_state must be one of {', '.join(INITIAL)}")
         states = await self._runtime.states()
         if any(name in state.configs for state in states.values()):
             raise Refused(HTTPStatus.CONFLICT, f"Connector {name} already exists")
-        system = self._system_of(str(name), config, states)
-        target = [] if INITIAL[initial] is State.RUNNING else [Target(INITIAL[initial]).record(str(name))]
-        await self._runtime.write(system, *target, *self._configuring(str(name), config, states[system]))
-        return await self._created(str(name), system, HTTPStatus.CREATED)
+        system = self._system_of(name, config, states)
+        target = [] if INITIAL[initial] is State.RUNNING else [Target(INITIAL[initial]).record(name)]
+        await self._runtime.write(system, *target, *self._configuring(name, config, states[system]))
+        return await self._created(name, system, HTTPStatus.CREATED)
 
     async def put_config(self, request: Request) -> Response:
         name = request.path_params["name"]
@@ -153,13 +155,13 @@ class _Api:
                 HTTPStatus.BAD_REQUEST, "name must be of lower-case letters, digits and single dashes, at most 80"
             ) from None
         system = config.get(answers.SYSTEM, next(iter(states)) if len(states) == 1 else None)
-        if system in states:
-            return str(system)
         known = ", ".join(sorted(states)) or "none"
-        why = f"{answers.SYSTEM} says whose connector it is, one of: {known}"
-        if isinstance(system, str):
+        if not isinstance(system, str):
+            raise Refused(HTTPStatus.BAD_REQUEST, f"{answers.SYSTEM} says whose connector it is, one of: {known}")
+        if system not in states:
             why = f"no connectors of {system} can be run here{did_you_mean(system, states)}; of these they can: {known}"
-        raise Refused(HTTPStatus.BAD_REQUEST, why)
+            raise Refused(HTTPStatus.BAD_REQUEST, why)
+        return system
 
     def _configuring(self, name: str, config: Mapping[str, Any], state: ConnectorsState) -> list[Record]:
         kind, settings = config.get(answers.CLASS), answers.settings_of(config)

@@ -38,6 +38,7 @@ async def json_object(request: Request) -> dict[str, Any]:
             raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {MOST_BYTES} bytes")
     try:
         found = json.loads(body)
+        json.dumps(found, ensure_ascii=False, allow_nan=False).encode()  # it must go out again as it came in
     except (ValueError, RecursionError):
         raise Refused(HTTPStatus.BAD_REQUEST, "the body is not JSON") from None
     if not isinstance(found, dict):
