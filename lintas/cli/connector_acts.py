@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from lintas.cli.connector_states import found, system_option
+from lintas.cli.connector_states import of_name, states_of, system_option
 from lintas.cli.output import output_option, print_json
 from lintas.settings import Settings
 
@@ -53,7 +53,7 @@ def restart(*, names: Sequence[str], only_failed: bool, system: str | None, outp
     """Begin connectors anew, at once: a failed one need not wait for its next attempt."""
     from connectors.runtime import control
 
-    def restarting(state: "ConnectorsState", name: str) -> list["Record"]:
+    def restarting(_: str, state: "ConnectorsState", name: str) -> list["Record"]:
         return control.restarting(state, name, only_failed=only_failed)
 
     _act(names, system, output, restarting, "restarts")
@@ -64,7 +64,7 @@ def delete(*, names: Sequence[str], system: str | None, output: str) -> None:
     """Delete connectors; one that is made anew under the same name goes on where this one was."""
     from connectors.runtime import control
 
-    _act(names, system, output, control.deleting, "deleted")
+    _act(names, system, output, lambda _, state, name: control.deleting(state, name), "deleted")
 
 
 @_acting("forget")
@@ -73,11 +73,8 @@ def forget(*, names: Sequence[str], system: str | None, output: str) -> None:
     from connectors.runtime import control
     from connectors.runtime.ownership import is_owned
 
-    settings = Settings()
-    owned = {own: is_owned(settings, own) for own in {found(settings, name, system)[0] for name in names}}
-
-    def forgetting(state: "ConnectorsState", name: str) -> list["Record"]:
-        return control.forgetting_progress(state, name, owned=any(owned.values()))
+    def forgetting(own: str, state: "ConnectorsState", name: str) -> list["Record"]:
+        return control.forgetting_progress(state, name, owned=is_owned(Settings(), own))
 
     _act(names, system, output, forgetting, "is at the beginning")
 
@@ -86,26 +83,34 @@ def _aim(names: Sequence[str], system: str | None, wanted: str, output: str) -> 
     from connectors.runtime import control
     from connectors.runtime.state import State
 
-    _act(names, system, output, lambda state, name: control.aiming(state, name, State(wanted)), f"is to be {wanted}")
+    def aiming(_: str, state: "ConnectorsState", name: str) -> list["Record"]:
+        return control.aiming(state, name, State(wanted))
+
+    _act(names, system, output, aiming, f"is to be {wanted}")
 
 
 def _act(
     names: Sequence[str],
     system: str | None,
     output: str,
-    act: Callable[["ConnectorsState", str], list["Record"]],
+    act: Callable[[str, "ConnectorsState", str], list["Record"]],
     told: str,
 ) -> None:
-    """Do something with each connector; those before one that it cannot be done with have been done."""
+    """Do something with each connector, or with none if there is one that it cannot be done with."""
     from connectors.runtime.topics import write
 
     settings = Settings()
-    rows = []
-    for name in names:
-        own, state = found(settings, name, system)
-        records = act(state, name)
+    states = states_of(settings, system)
+    wanted = []
+    for name in dict.fromkeys(names):
+        own = of_name(states, name)
+        wanted.append((name, own, act(own, states[own], name)))
+    for _, own, records in wanted:
         write(settings, own, records)
-        rows.append({"connector": name, "system": own, "done": told if records else "nothing to do"})
+    rows = [
+        {"connector": name, "system": own, "done": told if records else "nothing to do"}
+        for name, own, records in wanted
+    ]
     if output == "json":
         print_json(rows)
     else:

@@ -1,10 +1,11 @@
 """``lintas connector logs``: what a runtime has logged of one connector."""
 
 import json
-import sys
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
@@ -35,20 +36,29 @@ def logs(*, name: str, lines: int, follow: bool, file: Path | None, output: str)
     """
     path = file or Home(Settings().home).log(PROGRAM)
     if str(path) == "-":
-        _print(_of(name, sys.stdin), output, lines)
+        _print(_of(name, click.get_binary_stream("stdin")), output, lines)
         return
     if not path.exists():
         raise UnknownName(
             kind="log", name=str(path), suggestion="No runtime has run on a bus here; --file names the log of another."
         )
-    with path.open(encoding="utf-8", errors="replace") as log:
-        _print(_of(name, log), output, lines)
+    with path.open("rb") as log:
+        _print(_of(name, new_lines(log) if follow else log), output, lines)
         while follow:
             time.sleep(WAIT_SECONDS)
-            _print(_of(name, log), output, None)
+            _print(_of(name, new_lines(log)), output, None)
 
 
-def _of(name: str, log: "Iterator[str]") -> Iterator[dict[str, object]]:
+def new_lines(log: BinaryIO) -> Iterator[bytes]:
+    """What was written since, in whole lines; of a log that was emptied meanwhile, from its beginning."""
+    if os.fstat(log.fileno()).st_size < log.tell():
+        log.seek(0)
+    while (line := log.readline()).endswith(b"\n"):
+        yield line
+    log.seek(-len(line), os.SEEK_CUR)  # the rest of it is still to come
+
+
+def _of(name: str, log: Iterable[bytes]) -> Iterator[dict[str, object]]:
     """The lines of a connector."""
     for text in log:
         try:

@@ -55,6 +55,7 @@ def run(*, systems: tuple[str, ...], listen: tuple[str, int], token_file: Path |
 
     logs.set_up("connector", log_level)
     settings = Settings()
+    settings.brokers, settings.registry  # noqa: B018  without them none of the systems could be served
     host, port = listen
     token = _token(host, token_file)
     listening = _bound(host, port)
@@ -104,7 +105,9 @@ def _bound(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen()  # only now nobody else can
     except OSError as error:
+        listening.close()
         raise click.BadParameter(
             f"nothing can listen on {host}:{port}: {error.strerror}. Where `lintas up` runs, a runtime runs already; "
             "a second one takes another port, or 0 for any.",

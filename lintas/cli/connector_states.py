@@ -1,5 +1,6 @@
 """What the topics of systems say of their connectors, for verbs that end soon."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -32,11 +33,20 @@ def found(settings: Settings, name: str, system: str | None) -> "tuple[str, Conn
     """The system of a connector, and what its topic says.
 
     Raises:
-        UnknownName: no system has such a connector.
-        ConnectorConflict: several have.
-        BusUnavailable, MissingCredentials: as above.
+        UnknownName, ConnectorConflict, BusUnavailable, MissingCredentials: as above and below.
     """
     states = states_of(settings, system)
+    own = of_name(states, name)
+    return own, states[own]
+
+
+def of_name(states: "Mapping[str, ConnectorsState]", name: str) -> str:
+    """The one system that has a connector.
+
+    Raises:
+        UnknownName: none has.
+        ConnectorConflict: several have.
+    """
     having = [own for own, state in states.items() if name in state.configs]
     if not having:
         raise UnknownName(kind="connector", name=name, suggestion="`lintas connector list` lists them.")
@@ -44,4 +54,4 @@ def found(settings: Settings, name: str, system: str | None) -> "tuple[str, Conn
         raise ConnectorConflict(
             connector=name, reason=f"{' and '.join(having)} each have one", remedy="say which with --system."
         )
-    return having[0], states[having[0]]
+    return having[0]

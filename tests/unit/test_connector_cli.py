@@ -3,16 +3,23 @@
 import json
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 
 from connectors.plugins.known import PLUGINS
+from connectors.runtime import ownership, topics
 from connectors.runtime.plugin import Plugin
 from connectors.runtime.reference import settings_of
 from connectors.runtime.rest.answers import OWN_SETTINGS, definitions
+from connectors.runtime.state import ConnectorsState, State, Status, Target, progress_records
 from connectors.runtime.validation import by_name, read
+from lintas.cli import connector_acts
+from lintas.cli.connector_logs import new_lines
+from lintas.cli.connector_run import _bound
 from lintas.cli.main import main
+from schemas.connector_configs import Configured
 
 
 def lintas(*arguments: str) -> Result:
@@ -122,3 +129,60 @@ def test_the_lines_of_one_connector_are_found_in_a_log(tmp_path: Path) -> None:
     )
     last = lintas("logs", "births", "--file", str(file), "-n", "1", "-o", "json")
     assert json.loads(last.output)["message"] == "births has failed"
+
+
+def test_a_log_is_followed_in_whole_lines_and_when_it_was_emptied(tmp_path: Path) -> None:
+    file = tmp_path / "connector.log"
+    file.write_bytes(b"one\ntw")
+    with file.open("rb") as log, file.open("ab") as program:
+        assert list(new_lines(log)) == [b"one\n"]
+        program.write(b"o\n")
+        program.flush()
+        assert list(new_lines(log)) == [b"two\n"]
+        program.truncate(0)  # as the local bus does with a log that has grown too large
+        program.write(b"3\n")
+        program.flush()
+        assert list(new_lines(log)) == [b"3\n"]
+
+
+OFFICE, READER = "office.desk", "users.reader"
+
+
+@pytest.fixture
+def states(monkeypatch: pytest.MonkeyPatch) -> dict[str, ConnectorsState]:
+    """What the topics of two systems say; a runtime is there for the office alone."""
+    stopped = [Target(State.STOPPED).record("hook"), *progress_records("hook", {"next": 5})]
+    found = {
+        OFFICE: ConnectorsState().of([Configured("files", {}, "rest").record("births")]),
+        READER: ConnectorsState().of([Configured("webhook", {}, "rest").record("hook"), *stopped]),
+    }
+    monkeypatch.setattr(connector_acts, "states_of", lambda *_: found)
+    monkeypatch.setattr(topics, "write", lambda _, system, records: found[system].of(records))
+    monkeypatch.setattr(ownership, "is_owned", lambda _, system: system == OFFICE)
+    return found
+
+
+def test_what_is_asked_of_several_is_done_with_all_or_with_none(states: dict[str, ConnectorsState]) -> None:
+    refused = lintas("pause", "births", "deaths")
+    assert (refused.exit_code, "deaths" in refused.output) == (2, True)
+    assert states[OFFICE].target("births").state is State.RUNNING
+    asked = lintas("pause", "births", "hook", "-o", "json")
+    assert [one["done"] for one in json.loads(asked.output)] == ["is to be PAUSED", "is to be PAUSED"]
+    assert states[OFFICE].target("births").state is State.PAUSED
+
+
+def test_progress_is_forgotten_whoever_runs_other_systems_connectors(states: dict[str, ConnectorsState]) -> None:
+    states[OFFICE].of(
+        [
+            Target(State.STOPPED).record("births"),
+            Status(State.STOPPED, "2026-11-26T16:00:00Z", "here:8083").record("births"),
+            *progress_records("births", {"births.csv": 3}),
+        ]
+    )
+    assert lintas("forget", "births", "hook").exit_code == 0
+    assert not [system for system, name in ((OFFICE, "births"), (READER, "hook")) if states[system].has_progress(name)]
+
+
+def test_two_runtimes_do_not_take_one_port() -> None:
+    with _bound("127.0.0.1", 0) as first, pytest.raises(click.BadParameter, match="nothing can listen"):
+        _bound("127.0.0.1", first.getsockname()[1])
