@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import os
 import re
 import shutil
@@ -107,7 +106,6 @@ class LocalBus:
             BusAlreadyRunning: another supervisor runs in this home.
             PartFailed: a part failed for good; everything is stopped.
         """
-        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # Kafka is asked again until it answers
         self.home.make()
         with state.ownership(self.home):
             state.clean(self.home)

@@ -1,10 +1,12 @@
 """Apache Kafka as one node: broker and controller in one process, passwords and ACLs from the first start."""
 
 import base64
+import contextlib
+import logging
 import shutil
 import subprocess
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -128,13 +130,26 @@ async def _ready(settings: Settings) -> bool:
     """Whether the administrator can log in and sees the broker."""
     admin = AIOKafkaAdminClient(request_timeout_ms=2_000, **credentials.aiokafka_options(settings, names.ADMIN))
     try:
-        await admin.start()
-        cluster = await admin.describe_cluster()
+        with _unheard():
+            await admin.start()
+            cluster = await admin.describe_cluster()
     except (KafkaError, OSError):
         return False
     finally:
         await admin.close()
     return bool(cluster["brokers"])
+
+
+@contextlib.contextmanager
+def _unheard() -> Iterator[None]:
+    """Have aiokafka say nothing of brokers that are not there yet: they are asked again until they answer."""
+    logger = logging.getLogger("aiokafka")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def new_cluster_id() -> str:

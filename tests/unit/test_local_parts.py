@@ -83,6 +83,15 @@ def test_kafka_without_its_administrators_password_is_refused(home: Home, settin
         kafka.part(home, settings, Ports(), [], overrides={}, fast_start=False)
 
 
+async def test_kafka_that_is_not_there_yet_is_asked_in_silence(
+    home: Home, caplog: pytest.LogCaptureFixture, unused_tcp_port: int
+) -> None:
+    settings = Settings(home=home.path, bootstrap_servers=f"127.0.0.1:{unused_tcp_port}")
+    credentials.create(settings, "admin")
+    assert not await kafka._ready(settings)
+    assert caplog.text == ""
+
+
 def test_kafka_starts_from_its_loaded_classes_where_they_are_kept(
     home: Home, settings: Settings, tmp_path: Path
 ) -> None:
