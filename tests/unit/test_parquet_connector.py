@@ -29,7 +29,11 @@ QUAKES = Codec(json.loads((EVENTS / f"{EARTHQUAKE}.avsc").read_text()))
 
 
 def schema(*fields: tuple[str, Any]) -> Codec:
-    return Codec({"type": "record", "name": "R", "fields": [{"name": name, "type": kind} for name, kind in fields]})
+    return Codec(record("R", *fields))
+
+
+def record(name: str, *fields: tuple[str, Any]) -> dict[str, Any]:
+    return {"type": "record", "name": name, "fields": [{"name": name, "type": kind} for name, kind in fields]}
 
 
 def delivery(
@@ -115,11 +119,7 @@ def test_every_type_of_the_example_catalogue_has_columns() -> None:
 
 
 async def test_values_of_every_type_come_back_as_they_were(tmp_path: Path) -> None:
-    record = {
-        "type": "record",
-        "name": "P",
-        "fields": [{"name": "u", "type": {"type": "string", "logicalType": "uuid"}}],
-    }
+    person = record("P", ("u", {"type": "string", "logicalType": "uuid"}))
     codec = schema(
         ("boolean", "boolean"), ("long", "long"), ("double", "double"), ("bytes", "bytes"),
         ("fixed", {"type": "fixed", "name": "F", "size": 2}),
@@ -128,11 +128,11 @@ async def test_values_of_every_type_come_back_as_they_were(tmp_path: Path) -> No
         ("moment", {"type": "long", "logicalType": "timestamp-micros"}),
         ("local", {"type": "long", "logicalType": "local-timestamp-millis"}),
         ("money", {"type": "bytes", "logicalType": "decimal", "precision": 40, "scale": 2}),
-        ("parts", {"type": "array", "items": ["null", record]}),
+        ("parts", {"type": "array", "items": ["null", person]}),
         ("names", {"type": "map", "values": "string"}), ("either", ["int", "string"]),
-        ("nothing", {"type": "record", "name": "N", "fields": []}),
-        ("tree", ["null", {"type": "record", "name": "T", "fields": [{"name": "left", "type": ["null", "T"]}]}]),
-        ("day", "string"), ("none", "null"),
+        ("nothing", record("N")),
+        ("tree", ["null", record("T", ("left", ["null", "T"]))]),
+        ("day", "string"), ("day_", "string"), ("none", "null"),
     )  # fmt: skip
     one = uuid.uuid4()
     data = {
@@ -141,12 +141,12 @@ async def test_values_of_every_type_come_back_as_they_were(tmp_path: Path) -> No
         "moment": dt.datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=dt.UTC), "local": dt.datetime(2026, 1, 2),  # noqa: DTZ001  local
         "money": Decimal("12345678901234567890123456789012345678.90"), "parts": [{"u": one}, None],
         "names": {"id": "Gempa"}, "either": 5, "nothing": {}, "tree": {"left": {"left": None}}, "day": "Monday",
-        "none": None,
+        "day_": "Senin", "none": None,
     }  # fmt: skip
     assert codec.check(data) == []
     await keep(tmp_path, delivery(codec, data, 0))
     (row,) = read(tmp_path)
-    assert {name: row["day_" if name == "day" else name] for name in data} == data | {
+    assert {name: row[f"{name}_" if name in ("day", "day_") else name] for name in data} == data | {
         "parts": [{"u": str(one)}, None],
         "names": [("id", "Gempa")],
         "either": "5",
@@ -157,36 +157,81 @@ async def test_values_of_every_type_come_back_as_they_were(tmp_path: Path) -> No
 
 async def test_files_of_evolved_schemas_read_as_one_data_set(tmp_path: Path) -> None:
     decimal = {"type": "bytes", "logicalType": "decimal", "scale": 1}
-    first = schema(("n", "int"), ("m", {**decimal, "precision": 3}), ("age", "int"))
-    second = schema(("n", "long"), ("m", {**decimal, "precision": 5}), ("age", "string"), ("new", ["null", "string"]))
+    day = {"type": "int", "logicalType": "date"}
+    first = schema(
+        ("n", "int"), ("m", {**decimal, "precision": 3}), ("age", "int"), ("child", record("C", ("born", day))),
+        ("kids", {"type": "array", "items": record("K", ("born", day))}),
+        ("by_name", {"type": "map", "values": record("M", ("born", day))}),
+    )  # fmt: skip
+    second = schema(
+        ("n", "long"), ("m", {**decimal, "precision": 5}), ("age", "string"), ("new", ["null", "string"]),
+        ("child", record("C", ("born", "string"), ("sex", "string"))),  # to the month
+        ("kids", {"type": "array", "items": record("K", ("born", "string"))}),
+        ("by_name", {"type": "map", "values": record("M", ("born", "string"))}),
+    )  # fmt: skip
+    born, month = {"born": dt.date(2026, 1, 2)}, {"born": "2026-01"}
     one = sink(tmp_path)
     await one.start({}, NoInbox())
-    await one.deliver([delivery(first, {"n": 1, "m": Decimal("1.5"), "age": 30}, 0)], {TopicPartition(INBOX, 0): 1})
+    data = {"n": 1, "m": Decimal("1.5"), "age": 30, "child": born, "kids": [born], "by_name": {"a": born}}
+    await one.deliver([delivery(first, data, 0)], {TopicPartition(INBOX, 0): 1})
     await one.stop()
     one = sink(tmp_path)
     await one.start({}, NoInbox())
-    data = {"n": 2**40, "m": Decimal("1000.5"), "age": "**", "new": "x"}
+    data = {"n": 2**40, "m": Decimal("1000.5"), "age": "**", "new": "x", "child": month | {"sex": "F"}}
+    data |= {"kids": [month], "by_name": {"a": month}}
     await one.deliver([delivery(second, data, 1)], {TopicPartition(INBOX, 0): 2})
     await one.stop()
     rows = [{name: row[name] for name in data} for row in read(tmp_path)]
-    assert rows == [{"n": 1, "m": Decimal("1.5"), "age": "30", "new": None}, data]
+    day_as_text = {"born": "2026-01-02"}
+    assert rows == [
+        {"n": 1, "m": Decimal("1.5"), "age": "30", "new": None, "child": day_as_text | {"sex": None}}
+        | {"kids": [day_as_text], "by_name": [("a", day_as_text)]},
+        data | {"by_name": [("a", month)]},
+    ]
 
 
 async def test_files_are_written_when_they_are_large_or_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = sink(tmp_path, max_mib=1, max_seconds=60)
-    now = [0.0]
+    one = sink(tmp_path, max_mib=1, max_seconds=3)
+    now = [1000.0]
     monkeypatch.setattr("connectors.plugins.parquet.sink.time.monotonic", lambda: now[0])
     await one.start({}, NoInbox())
-    await one.deliver([quake(0)], {TopicPartition(INBOX, 0): 1})
-    now[0] = 59
-    await one.idle()
-    assert parts(tmp_path) == []
-    now[0] = 60
-    await one.idle()
-    assert len(read(tmp_path)) == 1
+    for offset, seconds in enumerate((1, 2, 3, 3)):  # a life that has just begun may not be long
+        await one.deliver([quake(offset)], {TopicPartition(INBOX, 0): offset + 1})
+        now[0] += seconds - 0.5
+        await one.idle()
+        assert len(parts(tmp_path)) == offset
+        now[0] += 0.5
+        await one.idle()
+        assert len(read(tmp_path)) == offset + 1
     large = schema(("text", "string"))
-    await one.deliver([delivery(large, {"text": "x" * 2**20}, 1)], {TopicPartition(INBOX, 0): 2})
-    assert len(read(tmp_path)) == 2
+    await one.deliver([delivery(large, {"text": "x" * 2**20}, 4)], {TopicPartition(INBOX, 0): 5})
+    assert len(read(tmp_path)) == 5
+    await one.stop()
+
+
+async def test_a_sink_that_dies_long_before_max_seconds_gets_on_nevertheless(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("connectors.plugins.parquet.sink.time.monotonic", lambda: now[0])
+    for _ in range(3):
+        dying = sink(tmp_path, max_seconds=86_400)
+        at = (await dying.start({}, NoInbox())).get(TopicPartition(INBOX, 0), 0)
+        for offset in range(at, at + 12):
+            await dying.deliver([quake(offset)], {TopicPartition(INBOX, 0): offset + 1})
+            now[0] += 1
+        dying._commits.end()
+    assert [row["inbox_offset"] for row in read(tmp_path)] == list(range(30))
+
+
+async def test_many_small_tables_count_as_what_they_take(tmp_path: Path) -> None:
+    one = sink(tmp_path, max_mib=1)
+    await one.start({}, NoInbox())
+    days = [dt.date(2026, 1, 1) + dt.timedelta(number) for number in range(300)]
+    codec = schema(("n", "int"))
+    events = [delivery(codec, {"n": 1}, number, time=f"{day}T00:00:00Z") for number, day in enumerate(days)]
+    await one.deliver(events, {TopicPartition(INBOX, 0): 300})
+    assert len(parts(tmp_path)) == 300
     await one.stop()
 
 
@@ -279,6 +324,40 @@ async def test_two_processes_do_not_write_to_one_folder(tmp_path: Path) -> None:
     await one.stop()
     await other.start({}, NoInbox())
     await other.stop()
+
+
+async def test_no_reader_finds_a_file_that_is_not_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[list[Path]] = []
+
+    def looking(*arguments: Any, **named: Any) -> None:
+        write(*arguments, **named)
+        found.append([*tmp_path.rglob("*.parquet")])  # as DuckDB and Polars do for a folder
+
+    write = pq.write_table
+    monkeypatch.setattr(pq, "write_table", looking)
+    await keep(tmp_path, quake(0), quake(1, day=25))
+    assert found == [[], []]
+
+
+async def test_what_a_commit_rests_on_is_on_disk_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Power may fail: names in folders are written apart from what they name."""
+    done: list[str] = []
+
+    def noting(act: str, function: Any) -> Any:
+        def run(path: Path, *arguments: Any) -> Any:
+            done.append(f"{act} {path.name}")
+            return function(path, *arguments)
+
+        return run
+
+    monkeypatch.setattr(commits, "_to_disk", noting("sync", commits._to_disk))
+    monkeypatch.setattr(Path, "replace", noting("move", Path.replace))
+    await keep(tmp_path, quake(0))
+    commit = done.index("move commit.new")
+    assert {"sync 1-0.pending", "sync pending", "sync commit.new"} <= set(done[:commit])
+    moved = done.index("move 1-0.pending")
+    assert moved > commit
+    assert {"sync day=2026-11-24", f"sync event_type={EARTHQUAKE}"} <= set(done[moved:])
 
 
 async def test_a_disk_that_fails_is_told_and_everything_comes_again(

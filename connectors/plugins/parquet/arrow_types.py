@@ -58,7 +58,8 @@ class Columns:
     """The columns of one released schema.
 
     Attributes:
-        schema: Arrow's, the envelope first; a field of the payload whose name is taken has ``_`` behind it.
+        schema: Arrow's, the envelope first; a field of the payload whose name is taken, with or without ``_``
+            behind it, has one ``_`` more.
     """
 
     def __init__(self, codec: Codec) -> None:
@@ -69,7 +70,7 @@ class Columns:
         fields = [pa.field(name, kind) for name, kind in ENVELOPE.items()]
         for field in record["fields"]:
             name = field["name"]
-            column = f"{name}_" if name in _TAKEN else name
+            column = f"{name}_" if name.rstrip("_") in _TAKEN else name
             kind, convert = making.of(field["type"], namespace, (id(record),))
             fields.append(pa.field(column, kind))
             self._parts.append((column, name, convert))

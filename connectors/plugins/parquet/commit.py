@@ -79,10 +79,12 @@ class Commits:
         """
         pending, number = {}, self.last.number + 1
         for index, (path, write) in enumerate(files.items()):
-            name = f"{number}-{index}.parquet"  # its own: what a dead attempt left is not taken for the last commit's
+            # Its own: what a dead attempt left is not taken for the last commit's. No reader's `**/*.parquet` finds it.
+            name = f"{number}-{index}.pending"
             write(self._pending / name)
             _to_disk(self._pending / name)
             pending[name] = path
+        _to_disk(self._pending)
         made = Commit(self._inbox, number, {**self.last.positions, **positions}, pending)
         new = self._own / "commit.new"
         new.write_text(json.dumps(dataclasses.asdict(made), indent=1))
@@ -109,11 +111,15 @@ class Commits:
         return found
 
     def _finish(self) -> None:
+        changed: set[Path] = set()
         for name, path in self.last.files.items():
             target = self._folder / path
             if (self._pending / name).exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 (self._pending / name).replace(target)
+                changed |= {target.parent, target.parent.parent}
+        for folder in changed:  # the next commit forgets where these files were: after it, a lost move is a lost file
+            _to_disk(folder)
 
 
 def _to_disk(path: Path) -> None:

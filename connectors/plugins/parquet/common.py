@@ -30,7 +30,22 @@ def together(schemas: Sequence[Any]) -> Any:
 
 
 def _wider(one: Any, other: Any) -> Any:
+    alike = pa.schema([other.with_name(one.name)])
     try:
-        return pa.unify_schemas([pa.schema([one]), pa.schema([other])], promote_options="permissive").field(0)
+        return pa.unify_schemas([pa.schema([one]), alike], promote_options="permissive").field(0)
     except (pa.ArrowTypeError, pa.ArrowInvalid):
-        return pa.field(one.name, pa.string())  # a number that an agreement has masked since
+        return pa.field(one.name, _both(one.type, other.type))
+
+
+def _both(one: Any, other: Any) -> Any:
+    """A type that values of two can be read as, which nothing else is wide enough for."""
+    if pa.types.is_struct(one) and pa.types.is_struct(other):
+        fields = {field.name: field for field in one}
+        for field in other:
+            fields[field.name] = _wider(fields[field.name], field) if field.name in fields else field
+        return pa.struct([*fields.values()])
+    if pa.types.is_list(one) and pa.types.is_list(other):
+        return pa.list_(_wider(one.value_field, other.value_field))
+    if pa.types.is_map(one) and pa.types.is_map(other):
+        return pa.map_(pa.string(), _wider(one.item_field, other.item_field))
+    return pa.string()  # a date or number that an agreement has generalised or masked since

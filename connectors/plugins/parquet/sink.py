@@ -28,6 +28,8 @@ from lintas import names
 from lintas.errors import ConnectorDisabled, ConnectorFailed
 
 _MIB: Final = 1024 * 1024
+_COLUMN_BYTES: Final = 1024  # about what a column of a table takes beside its values: most tables have few rows
+_FIRST_SECONDS: Final = 1.0
 _Place = tuple[str, str, Columns]  # event type, day, released schema
 
 
@@ -36,7 +38,10 @@ class Parquet(Config):
 
     folder: Path = Field(description="made if it is not there; one inbox and one connector have it for themselves")
     max_mib: PositiveInt = Field(64, description="mebibytes that are gathered in memory before files are written")
-    max_seconds: PositiveInt = Field(300, description="how long an event may wait before it is in a file")
+    max_seconds: PositiveInt = Field(
+        300,
+        description="how long an event may wait before it is in a file; after a start at first 1 second, then 2, 4 ...",
+    )
     compression: Literal["zstd", "snappy", "gzip", "none"] = Field("zstd", description="of the files")
 
     @field_validator("folder")
@@ -60,6 +65,7 @@ class ParquetSink:
         self._positions: dict[int, int] = {}
         self._bytes = 0
         self._since: float | None = None
+        self._patience = _FIRST_SECONDS  # doubled each time: whenever it is killed, half of a life's work is in files
         self._threads = Threads()
 
     async def start(self, progress: Progress, inbox: Inbox) -> Mapping[TopicPartition, int]:  # noqa: ARG002  files say
@@ -93,7 +99,7 @@ class ParquetSink:
         tables = {place: pa.Table.from_pylist(found, schema=place[2].schema) for place, found in rows.items()}
         for place, table in tables.items():
             self._tables[place].append(table)
-            self._bytes += table.nbytes
+            self._bytes += table.nbytes + _COLUMN_BYTES * table.num_columns
         self._positions |= {place.partition: offset for place, offset in positions.items()}
         self._since = self._since or time.monotonic()
         if self._bytes >= self._settings.max_mib * _MIB:
@@ -102,8 +108,10 @@ class ParquetSink:
 
     async def idle(self) -> Progress:
         """Write files if something has waited for long."""
-        if self._since is not None and time.monotonic() - self._since >= self._settings.max_seconds:
+        patience = min(self._patience, self._settings.max_seconds)
+        if self._since is not None and time.monotonic() - self._since >= patience:
             await self._write()
+            self._patience *= 2
         return {}
 
     async def stop(self) -> None:
