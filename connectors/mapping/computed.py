@@ -80,7 +80,7 @@ class Computed:
 
 
 def plain(value: Any) -> Any:
-    """A value as CEL takes it: dates and decimals are texts."""
+    """A value as CEL takes it: dates, durations and decimals are texts."""
     if isinstance(value, Mapping):
         return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
@@ -89,7 +89,7 @@ def plain(value: Any) -> Any:
         return format(value, "f")
     if isinstance(value, dt.date | dt.time):
         return value.isoformat()
-    return str(value) if isinstance(value, uuid.UUID) else value
+    return str(value) if isinstance(value, uuid.UUID | dt.timedelta) else value
 
 
 def _explained(text: str) -> str:

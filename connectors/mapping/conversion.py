@@ -5,6 +5,7 @@ What a type does not say (ranges, scales, identifiers) is left to the schema's o
 
 import datetime as dt
 import decimal
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
@@ -19,6 +20,7 @@ _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
 _GROUPED = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?", re.ASCII)
 _REAL = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _EXACT: Final = 10**15  # spreadsheets keep 15 digits: of a longer number the last ones are lost
+_MOST_DIGITS: Final = 400  # of a number: to make integers of texts takes time by the square of their length
 _MIDNIGHT: Final = dt.time()
 
 
@@ -60,7 +62,7 @@ def text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         if not value.is_integer():
-            return repr(value)
+            return repr(_finite(value))
         if abs(value) >= _EXACT:
             raise Unconvertible(
                 "precision", "is a number of more digits than a spreadsheet keeps: have it written as text"
@@ -119,6 +121,8 @@ def _number(value: Any, origin: Origin) -> decimal.Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise Unconvertible("number", "must be a number")
     written = value.strip() if isinstance(value, str) else repr(value)
+    if len(written) > _MOST_DIGITS:
+        raise Unconvertible("number", f"must be a number of at most {_MOST_DIGITS} digits")
     comma = origin.decimal_mark == "," and isinstance(value, str)
     pattern = _GROUPED if comma else _NUMBER if isinstance(value, str) else _REAL
     if pattern.fullmatch(written) is None:
@@ -138,10 +142,16 @@ def _whole(value: Any, origin: Origin) -> int:
 
 def _real(value: Any, origin: Origin) -> float:
     if isinstance(value, float):
-        return value
+        return _finite(value)
     if isinstance(value, str) and origin.decimal_mark == "." and _REAL.fullmatch(value.strip()):
-        return float(value)
-    return float(_number(value, origin))
+        return _finite(float(value))
+    return _finite(float(_number(value, origin)))
+
+
+def _finite(number: float) -> float:
+    if not math.isfinite(number):
+        raise Unconvertible("number", "must be a finite number")
+    return number
 
 
 def _moments(meaning: str, origin: Origin) -> Convert:

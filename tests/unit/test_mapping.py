@@ -168,6 +168,7 @@ def test_numbers_are_read_as_the_mapping_says(origin: dict[str, Any], written: A
         ("income", "1 500", "number"),
         ("income", "١٢", "number"),  # digits of another script
         ("income", True, "number"),
+        ("income", "9" * 4_000_000, "number"),  # to make an integer of it would take half an hour
         ({"column": "income", "decimal_mark": ","}, "1.23", "number"),  # no group of three
         ({"cel": "record.salary"}, "1", "cel"),
         ({"cel": "int(record.income) / 0"}, "1", "cel"),
@@ -230,6 +231,13 @@ def test_a_moment_needs_a_zone_from_somewhere() -> None:
     mapped = mapper.event(SOMEBODY | {"at": "2026-11-24T08:02:03+07:00"})
     assert mapped is not None
     assert mapped.time == dt.datetime(2026, 11, 24, 1, 2, 3, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize("written", ["1e999", "-1e999", float("nan"), float("inf"), Decimal("1e999")])
+def test_a_number_that_is_not_finite_is_none(written: Any) -> None:
+    mapping = {"event_type": "x.v1", "data": {"n": "n"}}
+    codec = Codec({"type": "record", "name": "R", "fields": [{"name": "n", "type": "double"}]})
+    assert one_problem(Mapper(EventMapping.model_validate(mapping), codec), {"n": written}) == ("data.n", "number")
 
 
 def test_a_record_that_may_be_absent_is_null_where_its_columns_are_empty() -> None:
@@ -320,7 +328,7 @@ def test_a_constant_null_is_given_too() -> None:
 ANYTHING = st.recursive(
     st.one_of(
         st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.decimals(), st.datetimes(), st.dates(),
-        st.times(), st.binary(max_size=20), st.uuids(),
+        st.times(), st.timedeltas(), st.binary(max_size=20), st.uuids(),
         st.from_regex(r"[-+]?[0-9.,]{1,40}([eE][-+]?[0-9]{1,4})?", fullmatch=True),
     ),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
