@@ -29,7 +29,7 @@ class Outgoing:
         time: when it happened; default: now.
         key: events of one key stay in order; default: the subject, else the id.
         extensions: further CloudEvents attributes.
-        origin: where it comes from, in words that hold nothing personal (``births.csv:17``, ``outbox row 4711``).
+        origin: where it comes from, in words that hold nothing personal (``file 3f2a91c0:17``, ``outbox row 4711``).
     """
 
     event_type: str

@@ -56,6 +56,11 @@ def test_a_line_longer_than_an_event_may_be_is_one_bad_row() -> None:
     assert [(row.line, row.problem and row.problem.rule) for row in rows] == [(1, "quote"), (2, "size"), (3, None)]
 
 
+def test_nul_bytes_and_line_ends_of_other_scripts_are_characters() -> None:
+    rows = csv_rows("1,a\0b\n2,a\u2028b\n".encode())
+    assert [row.record for row in rows] == [{"one": "1", "two": "a\0b"}, {"one": "2", "two": "a\u2028b"}]
+
+
 def test_a_quoted_cell_may_hold_line_ends_and_is_read_in_one_piece() -> None:
     rows = csv_rows(b'1,"a\r\nb, ""c"""\r\n3,4\r\n')
     assert [(row.line, row.record) for row in rows] == [

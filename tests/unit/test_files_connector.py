@@ -1,15 +1,21 @@
 """Files become events: every row once, whatever dies and whenever; bad rows are listed, files put away."""
 
+import asyncio
 import csv
-import dataclasses
 import datetime as dt
+import errno
+import hashlib
+import io
 import json
+import logging
 import os
 import random
 import re
 import threading
 import time
+import zipfile
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +25,22 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from driven import EARTHQUAKE, DrivenSource, context
+from lintas_client.wire.codec import Codec
+from openpyxl.chart import BarChart
 from pydantic import ValidationError
 
+from connectors.mapping import EventMapping, Mapper
 from connectors.plugins.files import source as module
+from connectors.plugins.files import table_rows
+from connectors.plugins.files.folder import Folder
+from connectors.plugins.files.json_rows import json_rows
+from connectors.plugins.files.lines import FileLines
+from connectors.plugins.files.rows import UnreadableFile
 from connectors.plugins.files.settings import Files
 from connectors.plugins.files.source import PLUGIN, FolderSource
 from connectors.plugins.files.stream import StreamSource
 from lintas.errors import ConnectorFailed
+from schemas.snapshot import canonical
 
 HEADER = "id,at,lat,lon,depth,mag,region"
 MAPPING = {
@@ -101,7 +116,8 @@ async def test_rows_become_events_and_the_file_is_put_away(tmp_path: Path) -> No
     (tmp_path / "quakes.csv").write_text(csv_text(1, 2))
     driven = await read_all(tmp_path)
     assert ids(driven) == ["q1", "q2"]
-    assert [event.origin for event in driven.events] == ["quakes.csv:2", "quakes.csv:3"]
+    mark = hashlib.sha256(csv_text(1, 2).encode()).hexdigest()[:12]
+    assert [event.origin for event in driven.events] == [f"file {mark}:2", f"file {mark}:3"]
     assert names(tmp_path) == ["done"]
     assert (tmp_path / "done" / "quakes.csv").read_text() == csv_text(1, 2)
 
@@ -175,6 +191,31 @@ def write(path: Path, rows: list[dict[str, str]]) -> None:
         book.save(path)
 
 
+def parquet_file() -> bytes:
+    """A file of some hundred rows."""
+    file = io.BytesIO()
+    rows = [row(number, region=hashlib.sha256(b"%d" % number).hexdigest()) for number in range(300)]
+    pq.write_table(pa.Table.from_pylist(rows), file, compression="zstd")
+    return file.getvalue()
+
+
+def changed_workbook(part: str, change: Callable[[bytes], bytes]) -> bytes:
+    """A workbook of which a part has been changed."""
+    book, file = openpyxl.Workbook(), io.BytesIO()
+    page = book.active
+    assert page is not None
+    for one in (HEADER.split(","), *(list(row(number).values()) for number in range(50))):
+        page.append(one)
+    book.save(file)
+    with zipfile.ZipFile(file) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    assert change(parts[part]) != parts[part]
+    with zipfile.ZipFile(made := io.BytesIO(), "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in (parts | {part: change(parts[part])}).items():
+            archive.writestr(name, content)
+    return made.getvalue()
+
+
 async def test_the_same_content_is_read_once_whatever_it_is_called(tmp_path: Path) -> None:
     driven = DrivenSource()
     for name in ("quakes.csv", "again.csv", "quakes.csv"):
@@ -232,6 +273,21 @@ class Growing:
         self._happen = lambda: None
 
 
+async def test_a_file_that_was_empty_at_first_is_read_when_it_has_grown(tmp_path: Path) -> None:
+    path = tmp_path / "quakes.jsonl"
+    path.touch()
+    driven, now = DrivenSource(), source(tmp_path)
+    await now.start({})
+    portion = await now.poll()
+    assert portion is not None
+    await driven.write(now, portion)
+    path.write_text(json.dumps(row(1)) + "\n")
+    await now.written(portion)
+    await now.stop()
+    await driven.life(source(tmp_path))
+    assert ids(driven) == ["q1"]
+
+
 async def test_a_file_that_was_replaced_is_another_file(tmp_path: Path) -> None:
     driven = DrivenSource()
     (tmp_path / "quakes.csv").write_text(csv_text(1, 2, 3))
@@ -261,6 +317,96 @@ async def test_files_that_are_being_written_wait(tmp_path: Path) -> None:
     os.utime(tmp_path / "quakes.csv", (0, 0))  # an old date copied with it does not make it old
     assert ids(await read_all(tmp_path, settle_seconds=3600)) == []
     assert ids(await read_all(tmp_path)) == ["q1"]
+
+
+async def test_a_file_of_next_year_is_read_today(tmp_path: Path) -> None:
+    (tmp_path / "quakes.csv").write_text(csv_text(1))
+    os.utime(tmp_path / "quakes.csv", (4e9, 4e9))
+    assert ids(await read_all(tmp_path)) == ["q1"]
+
+
+async def test_a_file_that_vanishes_before_it_is_opened_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2):
+        (tmp_path / f"{number}.csv").write_text(csv_text(number))
+    now = source(tmp_path)
+    await now.start({})
+    waiting = now._folder.waiting()
+    monkeypatch.setattr(Folder, "waiting", lambda _: waiting)
+    (tmp_path / "1.csv").unlink()
+    portion = await now.poll()
+    await now.stop()
+    assert portion is not None
+    assert [event.id for event in portion.events] == ["q2"]
+
+
+async def test_links_are_not_followed(tmp_path: Path) -> None:
+    """Whoever may put files there, by SFTP say, may not read elsewhere with the connector's rights."""
+    folder, other = tmp_path / "folder", tmp_path / "elsewhere.csv"
+    folder.mkdir()
+    other.write_text(csv_text(1))
+    (folder / "a.csv").symlink_to(other)
+    (folder / "b.csv").symlink_to(folder / "b.csv")
+    (folder / "c.csv").write_text(csv_text(2))
+    assert ids(await read_all(folder)) == ["q2"]
+    assert names(folder) == ["a.csv", "b.csv", "done"]
+
+
+async def test_a_name_that_is_no_utf8_is_a_name(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"laporan-\xe9.csv")
+    path.write_text(csv_text(1, 2))
+    driven = DrivenSource()
+    await driven.life(source(tmp_path, batch=1), 1)
+    for reading in driven.progress.values():
+        assert canonical(reading)
+    with path.open("a") as file:
+        file.write(line(3) + "\n")
+    await driven.life(source(tmp_path, batch=1))
+    assert ids(driven) == ["q1", "q2", "q3"]
+    assert (tmp_path / "done" / path.name).exists()
+
+
+async def test_logs_and_errors_hold_no_name_of_a_file_and_nothing_that_it_holds(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    (tmp_path / "siti-rahayu.csv").write_text(csv_text(1))
+    await read_all(tmp_path)
+    assert re.search("file [0-9a-f]{12} has been read: 1 rows", caplog.text)
+    (tmp_path / "siti-rahayu.csv").write_text("3210142211266547,Siti Rahayu,Siti Rahayu\n")  # no header
+    with pytest.raises(ConnectorFailed) as twice:
+        await read_all(tmp_path)
+    (tmp_path / "siti-rahayu.csv").write_text("3210142211266547,Siti Rahayu\n")
+    with pytest.raises(ConnectorFailed) as absent:
+        await read_all(tmp_path)
+    told = f"{caplog.text} {twice.value} {absent.value}".lower()
+    assert not re.search("siti|3210", told)
+
+
+async def test_a_list_that_cannot_be_written_fails_the_connector_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "quakes.csv").write_text(csv_text(1) + line(2, lat="north") + "\n")
+    now = source(tmp_path)
+    await now.start({})
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(ConnectorFailed, match="No space left"):
+            await now.poll()
+    await now.stop()
+    assert ids(await read_all(tmp_path)) == ["q1"]
+    assert len(told(tmp_path / "done" / "quakes.csv.rejected.csv")) == 1
+
+
+def full(_: int) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+async def test_a_list_whose_end_was_torn_by_a_crash_is_mended(tmp_path: Path) -> None:
+    (tmp_path / "quakes.csv").write_text(csv_text(1) + line(2, lat="north") + "\n")
+    torn = "line,record,column,field,rule,problem\n3,2,lat,é".encode()[:-1]
+    (tmp_path / "quakes.csv.rejected.csv").write_bytes(torn)
+    assert ids(await read_all(tmp_path)) == ["q1"]
+    assert len(told(tmp_path / "done" / "quakes.csv.rejected.csv")) == 1
 
 
 async def test_files_come_in_the_order_that_is_wanted(tmp_path: Path) -> None:
@@ -305,17 +451,42 @@ async def test_titles_above_the_header_are_passed_over(tmp_path: Path) -> None:
 
 
 async def test_bad_lines_of_json_are_told_apart(tmp_path: Path) -> None:
+    deep = "[" * 700 + "]" * 700
     lines = [json.dumps(row(1)), "{", "[1]", '{"id": NaN}', json.dumps(row(2))]
-    (tmp_path / "quakes.jsonl").write_bytes("\n".join(lines).encode() + b'\n{"id": "\xff"}\n\n')
-    driven = await read_all(tmp_path)
-    assert ids(driven) == ["q1", "q2"]
+    more = ['{"id": "a", "id": "b"}', f'{{"a": {deep}}}', f'{{"a": {"9" * 5000}}}', json.dumps(row(3))]
+    content = "\n".join(lines).encode() + b'\n{"id": "\xff"}\n\n' + "\n".join(more).encode()
+    (tmp_path / "quakes.jsonl").write_bytes(content)
+    driven = await read_all(tmp_path, rejected_rows=True)
+    assert ids(driven) == ["q1", "q2", "q3"]
     rejected = told(tmp_path / "done" / "quakes.jsonl.rejected.csv")
     assert [(one["line"], one["rule"]) for one in rejected] == [
         ("2", "json"),
         ("3", "object"),
         ("4", "json"),
         ("6", "encoding"),
+        ("8", "json"),
+        ("9", "depth"),
+        ("10", "json"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("written", "made"),
+    [
+        ("5.6", "5.6"),
+        ("99999999999999.999", "99999999999999.999"),
+        ("3600000000000000.10", "3600000000000000.10"),
+        ("1e2", "1E+2"),
+    ],
+)
+def test_json_numbers_keep_their_digits(written: str, made: str) -> None:
+    (found,) = json_rows(FileLines(io.BytesIO(f'{{"n": {written}}}'.encode())))
+    assert found.record is not None
+    kind = {"type": "bytes", "logicalType": "decimal", "precision": 30, "scale": 3}
+    codec = Codec({"type": "record", "name": "R", "fields": [{"name": "n", "type": kind}]})
+    mapped = Mapper(EventMapping.model_validate({"event_type": "x.v1", "data": {"n": "n"}}), codec).event(found.record)
+    assert mapped is not None
+    assert mapped.data["n"] == Decimal(made)
 
 
 async def test_excel_gives_dates_numbers_and_what_formulas_last_gave(tmp_path: Path) -> None:
@@ -349,15 +520,64 @@ async def test_excel_gives_dates_numbers_and_what_formulas_last_gave(tmp_path: P
     ]
 
 
+async def test_a_sheet_is_one_with_rows_and_a_workbook_no_larger_than_it_may_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = openpyxl.Workbook()
+    page = book.active
+    assert page is not None
+    for one in (HEADER.split(","), [*row(1).values()]):
+        page.append(one)
+    book.create_chartsheet("Chart").add_chart(BarChart())
+    book.save(tmp_path / "quakes.xlsx")
+    with pytest.raises(ConnectorFailed, match="none of its 1 sheets is called Chart"):
+        await read_all(tmp_path, sheet="Chart")
+    with monkeypatch.context() as patched:
+        patched.setattr(table_rows, "MOST_BYTES", 1000)
+        with pytest.raises(ConnectorFailed, match="save it as CSV"):
+            await read_all(tmp_path)
+    assert ids(await read_all(tmp_path)) == ["q1"]
+
+
+async def test_parquet_gives_maps_and_refuses_the_rows_that_python_has_no_values_for(tmp_path: Path) -> None:
+    rows = [
+        row(number) | {"names": [("id", f"Laut {number}")], "took": dt.timedelta(seconds=number)} for number in range(3)
+    ]
+    kinds = [(name, pa.string()) for name in row(1)]
+    table = pa.Table.from_pylist(
+        rows, pa.schema([*kinds, ("names", pa.map_(pa.string(), pa.string())), ("took", pa.duration("s"))])
+    )
+    moments = pa.array([1_000, 1_001, 2_000], pa.timestamp("ns"))  # the second has nanoseconds
+    pq.write_table(table.append_column("read", moments), tmp_path / "quakes.parquet")
+    data = MAPPING["data"] | {"region": "names.id"}  # type: ignore[operator]  # a table
+    driven = await read_all(tmp_path, mapping=MAPPING | {"id": {"digest": ["id", "took"]}, "data": data})
+    assert [event.data["region"] for event in driven.events] == ["Laut 0", "Laut 2"]
+    (one,) = told(tmp_path / "done" / "quakes.parquet.rejected.csv")
+    assert (one["line"], one["rule"]) == ("2", "value")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
         ("a.csv", b"", "empty"),
         ("a.csv", b"id,at\n1,2\n", "no column depth, lat, lon, mag, region"),
         ("a.csv", HEADER.encode("utf-16"), "UTF-16"),
-        ("a.csv", f"{HEADER},id\n".encode(), "two columns have one name: id"),
+        ("a.csv", HEADER.replace(",", "\r").encode(), "line end where none may be"),  # of old Macs
+        ("a.csv", f"{HEADER},id\n".encode(), "its columns 1, 8 do not each have a name of their own"),
         ("a.parquet", b"PAR1 no", "no Parquet file"),
+        ("a.parquet", b"PAR1" + b"x" * 100 + b"\x40\0\0\0PAR1", "no Parquet file"),
+        ("a.parquet", parquet_file()[:500] + bytes(200) + parquet_file()[700:], "not whole"),
         ("a.xlsx", b"PK no", "no Excel workbook"),
+        (
+            "a.xlsx",
+            changed_workbook("xl/styles.xml", lambda text: text.replace(b'numFmtId="0"', b'numFmtId="x"')),
+            "no Excel",
+        ),
+        (
+            "a.xlsx",
+            changed_workbook("xl/worksheets/sheet1.xml", lambda text: text[: len(text) // 2]),
+            "its rows cannot",
+        ),
     ],
 )
 async def test_a_file_that_cannot_be_read_stops_the_connector_with_the_reason(
@@ -421,6 +641,40 @@ async def test_a_pipe_is_read_as_it_is_written_to(pipe: Path) -> None:
     assert [one["field"] for one in told(pipe.with_name("quakes.rejected.csv"))] == ["data.latitude"] * 2
 
 
+async def test_rows_before_what_cannot_be_read_are_published(pipe: Path) -> None:
+    stream = StreamSource(Files.model_validate({"stream": pipe, "format": "csv", "mapping": MAPPING}), context())
+    driven = DrivenSource()
+    await stream.start({})
+    await asyncio.to_thread(pipe.write_text, csv_text(1, 2))
+    await until(lambda: stream._queue.qsize() == 2)
+    stream._give(UnreadableFile("it has no column lat"))  # as of the next writer
+    portion = await stream.poll()
+    assert portion is not None
+    await driven.write(stream, portion)
+    assert ids(driven) == ["q1", "q2"]
+    with pytest.raises(ConnectorFailed, match="no column"):
+        await stream.poll()
+    await stream.stop()
+
+
+async def test_rows_of_a_pipe_that_a_stop_leaves_unpublished_are_told(
+    pipe: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream = StreamSource(Files.model_validate({"stream": pipe, "format": "csv", "mapping": MAPPING}), context())
+    await stream.start({})
+    await asyncio.to_thread(pipe.write_text, csv_text(1, 2))
+    await until(lambda: stream._queue.qsize() == 2)
+    await stream.stop()
+    assert "2 rows were read from the pipe and not published" in caplog.text
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+
+
 async def test_what_is_no_pipe_is_no_stream(tmp_path: Path) -> None:
     (tmp_path / "quakes").touch()
     given = {"stream": tmp_path / "quakes", "format": "csv", "mapping": MAPPING}
@@ -439,6 +693,10 @@ async def test_what_is_no_pipe_is_no_stream(tmp_path: Path) -> None:
         ({"folder": "/a", "csv": {"encoding": "utf-16"}}, "save it as UTF-8|keeps ASCII"),
         ({"folder": "/a", "csv": {"encoding": "latin-99"}}, "no known encoding"),
         ({"folder": "/a", "done": "../elsewhere"}, "done"),
+        ({"folder": "/a", "done": "."}, "done"),  # it would find there what it has put there
+        ({"folder": "/a", "done": ".."}, "done"),
+        ({"folder": "/a", "csv": {"delimiter": '"'}}, "two characters"),
+        ({"folder": "/a", "csv": {"quote": "\n"}}, "no line ends"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(given: dict[str, Any], reason: str) -> None:
@@ -449,4 +707,3 @@ def test_settings_that_cannot_work_are_refused(given: dict[str, Any], reason: st
 def test_the_example_is_right() -> None:
     built = PLUGIN.build(PLUGIN.config.model_validate(yaml.safe_load(PLUGIN.example)), context())
     assert isinstance(built, FolderSource)
-    assert dataclasses.is_dataclass(PLUGIN)

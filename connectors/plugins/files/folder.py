@@ -16,13 +16,14 @@ from connectors.plugins.files.settings import Files, Order
 
 UNFINISHED: Final = (".tmp", ".part", ".partial", ".filepart", ".crdownload", "~")  # as programs name what they write
 _BLOCK: Final = 1024 * 1024
+_OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # nor does it wait for the writer of a pipe
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Seen:
     """A file as it lies in the folder; equal as long as nobody has touched it."""
 
-    name: str
+    name: str = dataclasses.field(repr=False)
     device: int
     inode: int
     size: int
@@ -42,7 +43,7 @@ class Folder:
         self._settings = settings
 
     def waiting(self) -> list[Seen]:
-        """The files that may be read: settled, of the pattern, first one first.
+        """The files that may be read: settled, of the pattern, no links, first one first.
 
         Raises:
             OSError: the folder cannot be looked into.
@@ -50,10 +51,24 @@ class Folder:
         by_name = sorted(self._files(), key=lambda seen: seen.name)
         return sorted(by_name, key=lambda seen: seen.modified_ns) if self._settings.order is Order.MODIFIED else by_name
 
+    def open(self, seen: Seen) -> BinaryIO | None:
+        """The file, if it is there and no link: whoever may write here may not read elsewhere with our rights.
+
+        Raises:
+            OSError: it may not be read.
+        """
+        try:
+            return os.fdopen(os.open(self.path / seen.name, _OPEN), "rb")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            which = f"the file that `find {self.path} -inum {seen.inode}` shows"
+            raise OSError(error.errno, f"{error.strerror}: {which}") from None
+
     def is_untouched(self, seen: Seen) -> bool:
         """Whether the file still lies there as it was."""
         try:
-            return Seen.of(seen.name, (self.path / seen.name).stat()) == seen
+            return Seen.of(seen.name, (self.path / seen.name).lstat()) == seen
         except FileNotFoundError:
             return False
 
@@ -82,11 +97,11 @@ class Folder:
             if not fnmatch.fnmatchcase(name, settings.pattern) or settings.format_of(name) is None:
                 continue
             try:
-                found = entry.stat()
+                found = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue
-            changed = max(found.st_mtime, found.st_ctime)  # renaming and copying change the second alone
-            if stat.S_ISREG(found.st_mode) and now - changed >= settings.settle_seconds:
+            # What changes a file changes its ctime; the mtime is whatever somebody set, maybe next year.
+            if stat.S_ISREG(found.st_mode) and now - found.st_ctime >= settings.settle_seconds:
                 yield Seen.of(name, found)
 
 

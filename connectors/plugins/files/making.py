@@ -37,14 +37,14 @@ class Making:
         rejected: the rows that no event could be made of.
     """
 
-    def __init__(self, mapper: Mapper, name: str, numbered: str, rows: Iterable[Row]) -> None:
-        """``name`` of the file, for origins; ``numbered`` begins the ids that the mapping does not give."""
+    def __init__(self, mapper: Mapper, mark: str, numbered: str, rows: Iterable[Row]) -> None:
+        """``mark`` is what origins call the file; ``numbered`` begins the ids that the mapping does not give."""
         self._mapper = mapper
         self._rows: dict[int, Row] = {}  # by the identity of their events
         self.events: list[Outgoing] = []
         self.rejected: list[Entry] = []
         for row in rows:
-            self._make(row, f"{name}:{row.line}", f"{numbered}-{row.after.records}")
+            self._make(row, f"{mark}:{row.line}", f"{numbered}-{row.after.records}")
 
     def refused(self, refusals: Sequence[Refusal]) -> list[Entry]:
         """The entries of rows whose events the bus would not take."""

@@ -7,6 +7,7 @@ from typing import Any, Final
 from connectors.plugins.files.rows import Position
 
 _PREFIX: Final = "file/"
+_MARK_DIGITS: Final = 12
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,6 +36,11 @@ class Reading:
         """Its name in the progress."""
         return f"{_PREFIX}{self.digest}"
 
+    @property
+    def mark(self) -> str:
+        """What logs and errors call the file: its name may be a person's."""
+        return f"file {self.digest[:_MARK_DIGITS]}"
+
     def as_json(self) -> dict[str, Any]:
         """As it is kept."""
         return {name: value for name, value in dataclasses.asdict(self).items() if name != "digest"}
@@ -50,9 +56,14 @@ def readings(progress: Mapping[str, Any]) -> dict[str, Reading]:
     return found
 
 
+def kept_name(name: str) -> str:
+    """A file's name as it is kept: bytes of it that are not UTF-8 as escapes."""
+    return name.encode(errors="backslashreplace").decode()
+
+
 def grown_from(known: Iterable[Reading], name: str, inode: int, size: int) -> list[Reading]:
     """The readings that a file may go on with, if its content begins with theirs: the largest first."""
-    before = [one for one in known if one.size < size and one.inode == inode and one.name == name]
+    before = [one for one in known if 0 < one.size < size and one.inode == inode and one.name == name]
     return sorted(before, key=lambda one: one.size, reverse=True)
 
 

@@ -39,7 +39,7 @@ class Rejected:
         """Keep what is told of the first ``records`` rows; safe against crashes, and to be repeated."""
         csv.field_size_limit(LONGEST)
         try:
-            with self.path.open(newline="", encoding="utf-8") as file:
+            with self.path.open(newline="", encoding="utf-8", errors="replace") as file:  # its end may be torn
                 told = [row for row in csv.reader(file) if len(row) >= len(_COLUMNS) and row[1].isdecimal()]
         except FileNotFoundError:
             return

@@ -54,11 +54,13 @@ def check_columns(names: list[str], wanted: frozenset[str]) -> None:
     Raises:
         UnreadableFile: columns are missing, or two have one name.
     """
-    twice = sorted({name for name in names if names.count(name) > 1})
+    # Names that the file has are not told: without a header they are the values of its first row.
+    twice = [str(number) for number, name in enumerate(names, 1) if names.count(name) > 1]
     if twice:
-        raise UnreadableFile(f"two columns have one name: {', '.join(twice)}")
+        raise UnreadableFile(f"its columns {', '.join(twice)} do not each have a name of their own")
     absent = sorted(name for name in wanted if name not in names and name.split(".")[0] not in names)
     if absent:
         raise UnreadableFile(
-            f"it has no column {', '.join(absent)}; the mapping names it, and the file has {', '.join(names)}"
+            f"it has no column {', '.join(absent)}, which the mapping names; `csv.columns` names those of a CSV file "
+            "without a header"
         )

@@ -54,6 +54,12 @@ class Csv(BaseModel):
         default_factory=list, description="names of the columns, for files without a header line; default: the header's"
     )
 
+    @model_validator(mode="after")
+    def _tells_apart(self) -> "Csv":
+        if self.delimiter == self.quote or {self.delimiter, self.quote} & {"\r", "\n"}:
+            raise ValueError("delimiter and quote must be two characters, and no line ends")
+        return self
+
     @field_validator("encoding")
     @classmethod
     def _keeps_ascii(cls, encoding: str) -> str:
@@ -83,7 +89,7 @@ class Files(Config):
         description="a file is read once it has not changed for so long; 0 if files are always renamed into the folder",
     )
     done: str = Field(
-        "done", pattern=r"^[\w.-]+$", description="folder below, into which files that were read are moved"
+        "done", pattern=r"^\.?[\w-][\w.-]*$", description="folder below, into which files that were read are moved"
     )
     rejected_rows: bool = Field(
         False,

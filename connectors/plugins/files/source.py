@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Final, TypeVar
 from connectors.mapping import Mapper
 from connectors.plugins.files.folder import Folder, Seen, digests
 from connectors.plugins.files.making import Making, fitting_mapper
-from connectors.plugins.files.progress import Reading, forgotten, grown_from, readings
+from connectors.plugins.files.progress import Reading, forgotten, grown_from, kept_name, readings
 from connectors.plugins.files.reading import rows_of
 from connectors.plugins.files.rejected import SUFFIX, Rejected
 from connectors.plugins.files.rows import Row, UnreadableFile
@@ -70,19 +70,19 @@ class FolderSource:
         if now is None:
             await asyncio.sleep(_IDLE_SECONDS)
             return None
-        rows, is_end = await self._in_thread(functools.partial(self._rows, now))
-        if self._is_as_it_was(now):
-            return self._portion(now, rows, is_end=is_end)
-        self._context.log.warning("%s changed while it was read; it is looked at anew", now.seen.name)
-        self._close()
-        return None
+        portion = await self._in_thread(functools.partial(self._next, now))
+        if portion is None:
+            self._context.log.warning("%s changed while it was read; it is looked at anew", now.reading.mark)
+            self._close()
+        return portion
 
     async def refused(self, refusals: Sequence[Refusal]) -> bool:
         """List the rows beside the file."""
         now = self._now
         assert now is not None, "a portion has been made"
         assert now.making is not None, "a portion has been made"
-        self._reject(now, now.making.refused(refusals))
+        entries = now.making.refused(refusals)
+        await self._in_thread(lambda: self._reject(now, entries))
         return True
 
     async def written(self, portion: Portion) -> None:  # noqa: ARG002  the last one that poll gave
@@ -92,7 +92,7 @@ class FolderSource:
             self._close()
             await self._in_thread(lambda: self._put_away(now.seen))
             rows = now.reading.position.records
-            self._context.log.info("%s has been read: %d rows, %d rejected", now.seen.name, rows, now.count)
+            self._context.log.info("%s has been read: %d rows, %d rejected", now.reading.mark, rows, now.count)
 
     async def stop(self) -> None:
         """Close the file once nothing reads in it."""
@@ -102,7 +102,9 @@ class FolderSource:
     def _open_next(self) -> None:
         """Open the next file, if one waits; put away those that were read before."""
         for seen in self._folder.waiting():
-            file = (self._folder.path / seen.name).open("rb")
+            file = self._folder.open(seen)
+            if file is None:
+                continue
             try:
                 self._now = self._opened(seen, file)
             finally:
@@ -113,32 +115,37 @@ class FolderSource:
 
     def _opened(self, seen: Seen, file: BinaryIO) -> _Open | None:
         grows = self._settings.format_of(seen.name) in _GROWS
-        before = grown_from(self._known.values(), seen.name, seen.inode, seen.size) if grows else []
+        name = kept_name(seen.name)
+        before = grown_from(self._known.values(), name, seen.inode, seen.size) if grows else []
         digest, heads = digests(file, {one.size for one in before})
         if not self._folder.is_untouched(seen):
             return None
         reading = self._known.get(digest)
         if reading is not None and reading.finished_ms is not None:
-            self._context.log.info("%s has been read before, as %s; it is put away", seen.name, reading.name)
+            self._context.log.info("%s has been read before; it is put away", reading.mark)
             self._put_away(seen)
             return None
         replaces = None
         if reading is None and (old := next((one for one in before if heads[one.size] == one.digest), None)):
             reading, replaces = dataclasses.replace(old, finished_ms=None), old.key
-        reading = reading or Reading(digest, seen.name, seen.inode, seen.size, numbered=digest[:32])
-        reading = dataclasses.replace(reading, digest=digest, name=seen.name, inode=seen.inode, size=seen.size)
+        reading = reading or Reading(digest, name, seen.inode, seen.size, numbered=digest[:32])
+        reading = dataclasses.replace(reading, digest=digest, name=name, inode=seen.inode, size=seen.size)
         file.seek(0)
         try:
             rows = rows_of(file, seen.name, self._settings, self._mapper.columns, reading.position)
         except UnreadableFile as error:
-            raise ConnectorFailed(
-                connector=self._context.name,
-                reason=f"the file {seen.name} cannot be read: {error}",
-                remedy="mend or remove the file, or mend the settings; the files after it wait.",
-            ) from None
+            raise self._unreadable(reading, error) from None
         rejected = Rejected(self._folder.path / f"{seen.name}{SUFFIX}", with_rows=self._settings.rejected_rows)
         rejected.cut_back(reading.position.records)
         return _Open(seen, file, rows, rejected, reading, replaces)
+
+    def _next(self, now: _Open) -> Portion | None:
+        """The next portion; None if the file has changed meanwhile."""
+        try:
+            rows, is_end = self._rows(now)
+        except UnreadableFile as error:
+            raise self._unreadable(now.reading, error) from None
+        return self._portion(now, rows, is_end=is_end) if self._is_as_it_was(now) else None
 
     def _rows(self, now: _Open) -> tuple[list[Row], bool]:
         """The rows of the next portion, and whether they are the last ones."""
@@ -151,7 +158,7 @@ class FolderSource:
         return rows, True
 
     def _portion(self, now: _Open, rows: list[Row], *, is_end: bool) -> Portion:
-        now.making = Making(self._mapper, now.seen.name, now.reading.numbered, rows)
+        now.making = Making(self._mapper, now.reading.mark, now.reading.numbered, rows)
         self._reject(now, now.making.rejected)
         now.reading = dataclasses.replace(
             now.reading,
@@ -186,6 +193,13 @@ class FolderSource:
             self._now.file.close()
         self._now = None
 
+    def _unreadable(self, reading: Reading, error: UnreadableFile) -> ConnectorFailed:
+        return ConnectorFailed(
+            connector=self._context.name,
+            reason=f"the {reading.mark} cannot be read: {error}",
+            remedy="mend or remove it (`sha256sum *` shows which it is) or mend the settings; the files after it wait.",
+        )
+
     async def _in_thread(self, work: Callable[[], _Done]) -> _Done:
         """Do what waits for a disk.
 
@@ -197,8 +211,9 @@ class FolderSource:
         except OSError as error:
             raise ConnectorFailed(
                 connector=self._context.name,
-                reason=f"{error.filename or self._folder.path}: {error.strerror or error}",
-                remedy="the folder must exist, and this process must be allowed to read and rename its files.",
+                reason=f"it cannot work in {self._folder.path}: {error.strerror or type(error).__name__}",
+                remedy="the folder must exist, this process must be allowed to read and rename its files and to write "
+                "beside them, and `done` must be on the same disk.",
             ) from None
 
 
@@ -215,8 +230,8 @@ PLUGIN = Plugin(
     guarantee=Guarantee.EXACTLY_ONCE,
     guarantee_because=(
         "a file is known by its content, and how far it has been read is written in one transaction with the events of "
-        "its rows; a named pipe cannot be read again: there, what was read and not yet written when the process died "
-        "must be written again by its writer, and is dropped by its id if it came twice (at least once)"
+        "its rows; a named pipe cannot be read again: there, what was read and not yet written when the connector was "
+        "stopped or died must be written again by its writer, and is dropped by its id if it came twice (at least once)"
     ),
     example="""\
 folder: /srv/bmkg/catalogue

@@ -1,15 +1,16 @@
 """A named pipe: rows as they are written into it; what has been read is gone from there."""
 
 import asyncio
+import contextlib
 import io
 import os
 import queue
 import select
 import stat
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, TypeVar, cast
 
 from connectors.mapping import Mapper
 from connectors.plugins.files.csv_rows import CsvRows
@@ -19,12 +20,14 @@ from connectors.plugins.files.making import Making, fitting_mapper
 from connectors.plugins.files.rejected import SUFFIX, Rejected
 from connectors.plugins.files.rows import Row, UnreadableFile
 from connectors.plugins.files.settings import Files, Format
+from connectors.plugins.files.threads import Threads
 from connectors.runtime.context import Context
 from connectors.runtime.contract import Portion, Progress, Refusal
 from lintas.errors import ConnectorFailed
 
 _WAIT_SECONDS: Final = 0.2  # so often a thread that waits looks whether it is to stop
 _IDLE_SECONDS: Final = 1.0
+_Done = TypeVar("_Done")
 
 
 class Pipe(io.RawIOBase):
@@ -96,7 +99,9 @@ class StreamSource:
         self._making: Making | None = None
         self._stop = threading.Event()
         self._queue: queue.Queue[Row | Exception] = queue.Queue(settings.batch)
+        self._broken: Exception | None = None  # what ended the reading, to be told behind the rows before it
         self._thread: threading.Thread | None = None
+        self._threads = Threads()
 
     async def start(self, progress: Progress) -> None:  # noqa: ARG002  there is none
         """Check the mapping against the event type and begin to read."""
@@ -108,40 +113,50 @@ class StreamSource:
 
     async def poll(self) -> Portion | None:
         """The events of the rows that have come."""
-        rows = await asyncio.to_thread(self._rows)
-        if not rows:
-            return None
-        self._making = Making(self._mapper, self._path.name, "", rows)
-        self._rejected.add(self._making.rejected)
-        return Portion(self._making.events, set_aside=len(self._making.rejected))
+        return await self._in_thread(self._next)
 
     async def refused(self, refusals: Sequence[Refusal]) -> bool:
         """List the rows beside the pipe."""
         assert self._making is not None, "a portion has been made"
-        self._rejected.add(self._making.refused(refusals))
+        entries = self._making.refused(refusals)
+        await self._in_thread(lambda: self._rejected.add(entries))
         return True
 
-    async def written(self, portion: Portion) -> None:
-        """Nothing is left to tidy."""
+    async def written(self, portion: Portion) -> None:  # noqa: ARG002  the last one that poll gave
+        """Forget its rows."""
+        self._making = None
 
     async def stop(self) -> None:
-        """End the thread that reads."""
+        """End the thread that reads, and tell what it read for nothing."""
         self._stop.set()
+        await self._threads.finish()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
+        lost = self._queue.qsize() + (len(self._making.events) if self._making is not None else 0)
+        if lost:
+            self._context.log.warning("%d rows were read from the pipe and not published: write them again", lost)
+
+    def _next(self) -> Portion | None:
+        rows = self._rows()
+        if not rows:
+            return None
+        self._making = Making(self._mapper, "pipe", "", rows)
+        self._rejected.add(self._making.rejected)
+        return Portion(self._making.events, set_aside=len(self._making.rejected))
 
     def _rows(self) -> list[Row]:
+        if self._broken is not None:
+            own = isinstance(self._broken, OSError | UnreadableFile)  # the words of others may be values
+            why = self._broken if own else type(self._broken).__name__
+            raise self._failed(f"what comes out of {self._path} cannot be read: {why}", "mend what writes to it.")
         rows: list[Row] = []
-        try:
+        with contextlib.suppress(queue.Empty):
             while len(rows) < self._settings.batch:
                 row = self._queue.get(timeout=0 if rows else _IDLE_SECONDS)
                 if isinstance(row, Exception):
-                    raise self._failed(
-                        f"what comes out of {self._path} cannot be read: {row}", "mend what writes to it."
-                    )
+                    self._broken = row
+                    break
                 rows.append(row)
-        except queue.Empty:
-            pass
         return rows
 
     def _read(self) -> None:
@@ -152,7 +167,7 @@ class StreamSource:
                     with io.BufferedReader(Pipe(self._path, self._stop)) as file:
                         for row in self._parsed(cast("BinaryIO", file)):
                             self._give(row)
-        except (OSError, UnreadableFile) as error:
+        except Exception as error:  # noqa: BLE001  a thread that ends in silence would leave the connector waiting for ever
             self._give(error)
 
     def _parsed(self, file: BinaryIO) -> Iterator[Row]:
@@ -170,6 +185,13 @@ class StreamSource:
             except queue.Full:
                 continue
             return
+
+    async def _in_thread(self, work: Callable[[], _Done]) -> _Done:
+        try:
+            return await self._threads.run(work)
+        except OSError as error:
+            remedy = "this process must be allowed to write the list of rejected rows beside the pipe."
+            raise self._failed(f"{error.filename or self._path}: {error.strerror or error}", remedy) from None
 
     def _failed(self, reason: str, remedy: str) -> ConnectorFailed:
         return ConnectorFailed(connector=self._context.name, reason=reason, remedy=remedy)

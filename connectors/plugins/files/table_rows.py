@@ -1,17 +1,19 @@
 """Parquet and Excel: rows of a table whose values have types already."""
 
+import contextlib
 import datetime as dt
 import zipfile
 from collections.abc import Iterator
-from typing import Any, BinaryIO
-from xml.etree.ElementTree import ParseError
+from typing import Any, BinaryIO, Final
 
 import openpyxl
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from connectors.mapping import FieldProblem
 from connectors.plugins.files.rows import Position, Row, UnreadableFile, bad_row, check_columns
+
+MOST_BYTES: Final = 512 * 1024 * 1024  # of a workbook, unzipped: its texts are kept in memory
+_VALUE: Final = bad_row("value", "holds a moment beyond microseconds or the years 1 to 9999, or a map with a key twice")
 
 
 def parquet_rows(file: BinaryIO, wanted: frozenset[str], batch: int, records: int = 0) -> Iterator[Row]:
@@ -20,11 +22,10 @@ def parquet_rows(file: BinaryIO, wanted: frozenset[str], batch: int, records: in
     Raises:
         UnreadableFile: it is no Parquet file, or lacks columns.
     """
-    try:
+    with _whole("it is no Parquet file, or not whole"):
         table = pq.ParquetFile(file)
-    except pa.ArrowInvalid:
-        raise UnreadableFile("it is no Parquet file, or not whole") from None
-    check_columns(list(table.schema_arrow.names), wanted)
+        names = list(table.schema_arrow.names)
+    check_columns(names, wanted)
     return _parquet_rows(table, batch, records)
 
 
@@ -36,11 +37,21 @@ def _parquet_rows(table: Any, batch: int, records: int) -> Iterator[Row]:
             groups.append(group)
         else:
             behind += size
-    for part in table.iter_batches(batch_size=batch, row_groups=groups) if groups else ():
-        for record in part.to_pylist():
+    parts = iter(table.iter_batches(batch_size=batch, row_groups=groups) if groups else ())
+    while (part := _next(parts, "it is not whole: its rows cannot be read to their end")) is not None:
+        for record in _records(part):
             behind += 1
             if behind > records:
-                yield Row(behind, record, None, Position(behind, behind))
+                yield Row(behind, record, _VALUE if record is None else None, Position(behind, behind))
+
+
+def _records(part: Any) -> list[dict[str, Any] | None]:
+    """The rows of a part; None is one that Python has no values for."""
+    try:
+        records: list[dict[str, Any] | None] = part.to_pylist(maps_as_pydicts="strict")
+    except (ValueError, OverflowError, KeyError):
+        return [None] if len(part) == 1 else [_records(part.slice(one, 1))[0] for one in range(len(part))]
+    return records
 
 
 def excel_rows(file: BinaryIO, sheet: str | None, skip: int, wanted: frozenset[str], start: Position) -> Iterator[Row]:
@@ -49,19 +60,18 @@ def excel_rows(file: BinaryIO, sheet: str | None, skip: int, wanted: frozenset[s
     Raises:
         UnreadableFile: it is no workbook, or has no such sheet, no header, or lacks columns.
     """
-    try:
+    with _whole("it is no Excel workbook (.xlsx), or has a password, or is not whole"):
+        _check_size(file)
         book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-    except (zipfile.BadZipFile, KeyError, ValueError, ParseError, OSError):
-        raise UnreadableFile("it is no Excel workbook (.xlsx), or not whole") from None
-    names = book.sheetnames
-    if sheet is None and len(names) != 1:
-        raise UnreadableFile(f"it has {len(names)} sheets ({', '.join(names)}): name one with `sheet`")
-    if sheet is not None and sheet not in names:
-        raise UnreadableFile(f"it has no sheet {sheet}; its sheets are {', '.join(names)}")
-    page = book[sheet or names[0]]
+    pages = {page.title: page for page in book.worksheets}
+    if sheet is None and len(pages) != 1:
+        raise UnreadableFile(f"it has {len(pages)} sheets, hidden ones among them: name one with `sheet`")
+    if sheet is not None and sheet not in pages:
+        raise UnreadableFile(f"none of its {len(pages)} sheets is called {sheet}")
+    page: Any = pages[sheet] if sheet is not None else next(iter(pages.values()))
     page.reset_dimensions()  # what some programs write there is wrong; the rows themselves are counted
     rows = page.iter_rows(min_row=skip + 1)
-    header = next(rows, None)
+    header = _next(rows, "its sheet is not whole")
     if header is None:
         raise UnreadableFile("it has no header")
     titles = [str(cell.value).strip() if cell.value is not None else "" for cell in header]
@@ -73,7 +83,7 @@ def excel_rows(file: BinaryIO, sheet: str | None, skip: int, wanted: frozenset[s
 
 def _excel_rows(rows: Iterator[Any], titles: list[str], line: int, start: Position) -> Iterator[Row]:
     records = start.records
-    for cells in rows:
+    while (cells := _next(rows, "its sheet is not whole: its rows cannot be read to their end")) is not None:
         line += 1
         if line <= start.lines or all(cell.value is None for cell in cells):
             continue
@@ -85,6 +95,39 @@ def _excel_rows(rows: Iterator[Any], titles: list[str], line: int, start: Positi
             continue
         values = [_value(cell.value) for cell in cells] + [None] * len(titles)
         yield Row(line, {title: value for title, value in zip(titles, values, strict=False) if title}, None, after)
+
+
+def _check_size(file: BinaryIO) -> None:
+    with zipfile.ZipFile(file) as archive:
+        size = sum(part.file_size for part in archive.infolist())  # more of a part is not unzipped
+    if size > MOST_BYTES:
+        raise UnreadableFile(f"it has {size} bytes when unzipped, more than {MOST_BYTES}: save it as CSV")
+    file.seek(0)
+
+
+@contextlib.contextmanager
+def _whole(otherwise: str) -> Iterator[None]:
+    """Whatever goes wrong in the libraries that read tables goes wrong because of the file; their texts show values.
+
+    Raises:
+        UnreadableFile: something went wrong.
+    """
+    try:
+        yield
+    except UnreadableFile:
+        raise
+    except Exception:  # noqa: BLE001  they raise whatever comes to it: TypeError, IndexError, zlib.error ...
+        raise UnreadableFile(otherwise) from None
+
+
+def _next(rows: Iterator[Any], otherwise: str) -> Any:
+    """The next one, None at the end.
+
+    Raises:
+        UnreadableFile: it cannot be read.
+    """
+    with _whole(otherwise):
+        return next(rows, None)
 
 
 def _faults(cells: Any, titles: list[str]) -> FieldProblem | None:
