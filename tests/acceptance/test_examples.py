@@ -1,23 +1,33 @@
-"""The example programs in Java, Go and Node publish events, and read what every other one has published."""
+"""The example programs in Java, Go and Node publish, read what every other has published, and know whom to trust."""
 
+import contextlib
+import datetime as dt
 import functools
 import json
 import os
 import shutil
+import socket
+import ssl
 import subprocess
+import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from deployment import Deployment
 
+from lintas.stack import certificates
+
+CATALOGUE = Path(__file__).parents[2] / "schemas" / "catalogue"
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PUBLISHER, CONSUMER = "bmkg.inatews", "bnpb.early-warning"
 INBOX = f"inbox.{CONSUMER}"
+LOGIN_MODULE = "org.apache.kafka.common.security.scram.ScramLoginModule"
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,7 @@ class Language:
     build: Sequence[str]
     publish: Sequence[str]
     read: Sequence[str]
+    trusts: str = ""  # the variable that names the authority; empty: the credentials file does
 
 
 _JAVA = ("java", "@target/argfile")  # a class path is longer than is read in a command
@@ -39,10 +50,18 @@ EVERY_LANGUAGE: Mapping[str, Language] = {
         (*_JAVA, "Read"),
     ),
     "go": Language(
-        ("go",), ("go", "build", "-o", "earthquakes", "."), ("./earthquakes", "publish"), ("./earthquakes", "read")
+        ("go",),
+        ("go", "build", "-o", "earthquakes", "."),
+        ("./earthquakes", "publish"),
+        ("./earthquakes", "read"),
+        "SSL_CERT_FILE",
     ),
     "node": Language(
-        ("node", "npm"), ("npm", "ci", "--no-audit", "--no-fund"), ("node", "publish.js"), ("node", "read.js")
+        ("node", "npm"),
+        ("npm", "ci", "--no-audit", "--no-fund"),
+        ("node", "publish.js"),
+        ("node", "read.js"),
+        "NODE_EXTRA_CA_CERTS",
     ),
 }
 # CI names those whose toolchain it has, and says which it leaves out (.ci/run)
@@ -130,3 +149,95 @@ def test_a_program_reads_what_every_other_has_published_once_each(
         assert line["data"]["event_id"] == line["event"]["id"]
         assert (line["data"]["magnitude"], line["data"]["depth_km"]) == ("5.8", 140)
         assert "magnitude_tenths" not in line["data"]  # not released
+
+
+class TlsBus:
+    """A registry over TLS that knows one schema, and a port that notes whether somebody trusts it as a broker."""
+
+    def __init__(self, folder: Path) -> None:
+        now = dt.datetime.now(dt.UTC)
+        authority = certificates.authority("test", now)
+        made = certificates.server(authority, "bus", "test", ["127.0.0.1"], now)
+        self.authority = folder / "ca.pem"
+        self.authority.write_bytes(authority.certificate)
+        (folder / "server.pem").write_bytes(made.certificate + made.key)
+        self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self._context.load_cert_chain(folder / "server.pem")
+        self.met = threading.Event()
+        self._registry = ThreadingHTTPServer(("127.0.0.1", 0), _LatestSchema)
+        self._registry.socket = self._context.wrap_socket(self._registry.socket, server_side=True)
+        self._broker = socket.create_server(("127.0.0.1", 0))
+        self.credentials = folder / f"{PUBLISHER}.properties"
+
+    def write_credentials(self, *more: str) -> None:
+        lines = [
+            f"bootstrap.servers=127.0.0.1:{self._broker.getsockname()[1]}",
+            "security.protocol=SASL_SSL",
+            "sasl.mechanism=SCRAM-SHA-512",
+            f'sasl.jaas.config={LOGIN_MODULE} required username="{PUBLISHER}" password="none";',
+            f"schema.registry.url=https://127.0.0.1:{self._registry.server_port}",
+            *more,
+        ]
+        self.credentials.write_text("\n".join([*lines, ""]))
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        threads = [threading.Thread(target=self._registry.serve_forever), threading.Thread(target=self._meet)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self._registry.shutdown()
+            self._registry.server_close()
+            self._broker.shutdown(socket.SHUT_RDWR)
+            for thread in threads:
+                thread.join()
+            self._broker.close()
+
+    def _meet(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._broker.accept()
+                connection.settimeout(10)
+                with contextlib.suppress(OSError), self._context.wrap_socket(connection, server_side=True) as met:
+                    if met.recv(1):  # with TLS 1.3, a client that does not trust says so after the handshake
+                        self.met.set()
+
+
+class _LatestSchema(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        schema = (CATALOGUE / "events" / "id.go.bmkg.earthquake.measured.v1.avsc").read_text()
+        body = json.dumps({"subject": "s", "version": 1, "id": 7, "schema": schema}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Quiet."""
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError):  # whoever does not trust it hangs up
+            super().handle()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_over_tls_a_program_trusts_the_authority_that_it_is_told_of_and_no_other(
+    language: str, builds: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder, bus, trusts = builds(language), TlsBus(tmp_path), LANGUAGES[language].trusts
+    command = [*LANGUAGES[language].publish, str(bus.credentials), event_id(language)]
+    with bus.running():
+        bus.write_credentials()
+        assert run(command, folder).returncode != 0
+        assert not bus.met.is_set()
+        if not trusts:
+            bus.write_credentials("ssl.truststore.type=PEM", f"ssl.truststore.location={bus.authority}")
+        environment = {**os.environ, trusts: str(bus.authority)} if trusts else None
+        with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL) as program:
+            try:
+                assert bus.met.wait(60)
+            finally:
+                program.kill()

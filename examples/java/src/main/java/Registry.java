@@ -27,7 +27,7 @@ import org.apache.avro.io.EncoderFactory;
  */
 final class Registry {
     private static final ObjectMapper JSON = new ObjectMapper();
-    private final HttpClient http = HttpClient.newHttpClient();
+    private final HttpClient http;
     private final Map<Integer, Schema> schemas = new HashMap<>();
     private final GenericData model = new GenericData();
     private final String url;
@@ -35,8 +35,9 @@ final class Registry {
     /** A schema and its id. */
     record Registered(int id, Schema schema) {}
 
-    Registry(String url) {
+    Registry(String url, HttpClient http) {
         this.url = url;
+        this.http = http;
         model.addLogicalTypeConversion(new Conversions.DecimalConversion());
         model.addLogicalTypeConversion(new TimeConversions.DateConversion());
         model.addLogicalTypeConversion(new TimeConversions.TimestampMillisConversion());
