@@ -26,6 +26,7 @@ from schemas.publication import CatalogueFollower
 from schemas.snapshot import Snapshot
 
 IDLE_READERS: Final = 2  # of one system, kept for the next request
+IDLE_SECONDS: Final = 60.0  # ... for so long: they ask Kafka for records all the time
 RETRY_SECONDS: Final = 1.0  # a publisher that could not connect is not tried again before
 
 log = logging.getLogger(__name__)
@@ -118,18 +119,28 @@ class LiveBus:
                 cause="No agreement in the catalogue in force names it as the consumer.",
                 remedy="GET /agreements shows what it receives.",
             )
-        if self._idle[system]:
-            return self._idle[system].pop()
+        partitions = self.snapshot.system(system).inbox_partitions
+        while self._idle[system]:
+            idle = self._idle[system].pop()
+            if idle.partitions == partitions:
+                return idle
+            self._in_background(idle.stop())  # the inbox was made anew
         connection = self._connection(system)
         with _told(system):
-            return await KafkaReader.started(connection, self.snapshot.system(system).inbox_partitions)
+            return await KafkaReader.started(connection, partitions)
 
     async def give_back(self, system: str, reader: Reader, *, well: bool) -> None:
         """See `Bus`."""
         assert isinstance(reader, KafkaReader), "readers come from here"
-        if well and len(self._idle[system]) < IDLE_READERS:
+        if well and not reader.failed and len(self._idle[system]) < IDLE_READERS:
             self._idle[system].append(reader)
+            asyncio.get_running_loop().call_later(IDLE_SECONDS, self._let_go, system, reader)
         else:
+            self._in_background(reader.stop())
+
+    def _let_go(self, system: str, reader: KafkaReader) -> None:
+        if reader in self._idle[system]:
+            self._idle[system].remove(reader)
             self._in_background(reader.stop())
 
     async def codec(self, schema_id: int) -> Codec:

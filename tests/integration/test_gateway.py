@@ -20,7 +20,9 @@ from lintas_client.preparation import prepare
 from bench.served import running_gateway
 from connectors.gateway import entitlements
 from connectors.gateway.incoming import BATCH, STRUCTURED
+from connectors.gateway.kafka_reader import KafkaReader
 from lintas import credentials, names
+from lintas.connection import connection_of
 from lintas.settings import Settings
 from lintas.stack.certificates import authority, server
 from schemas.load import Catalogue
@@ -240,6 +242,41 @@ async def test_a_kafka_client_of_the_same_system_goes_on_where_the_gateway_was_a
         async with Subscriber(connection) as subscriber:
             assert (await anext(subscriber)).event["id"] == "k-2"
             assert (await http.put("/inbox/cursor", json={"cursor": later[1]})).status_code == 409
+
+
+async def test_whatever_waits_is_given_at_once_wherever_was_read_before(
+    catalogue_bus: Settings, in_force: Snapshot, gateway: str
+) -> None:
+    async with speaking(catalogue_bus, gateway, SHOP) as http:
+        _, cursor = await fetch_until(http, 0)
+        await http.put("/inbox/cursor", json={"cursor": cursor})
+        await deliver(catalogue_bus, in_force, f"{SHOP}.lost", [f"w-{number}" for number in range(4)])
+        ids, last = await fetch_until(http, 4)
+        first = (await http.get("/inbox", params={"limit": 1})).json()
+        await http.put("/inbox/cursor", json={"cursor": first["cursor"]})
+        for _ in range(3):  # without `wait`: an empty answer would say that nothing waits
+            rest = (await http.get("/inbox")).json()
+            assert sorted(one["id"] for one in (*first["events"], *rest["events"])) == sorted(ids)
+        await http.put("/inbox/cursor", json={"cursor": last})
+
+
+async def test_behind_a_transaction_reading_goes_on_without_going_back(
+    catalogue_bus: Settings, in_force: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = await KafkaReader.started(connection_of(catalogue_bus, SHOP), 2)
+    try:
+        await deliver(catalogue_bus, in_force, f"{SHOP}.lost", ["t-1", "t-2"])
+        positions, ids = await reader.committed(), set[bytes]()
+        while not ids >= {b"t-1", b"t-2"}:
+            for record in await reader.read(positions, 10, 5):
+                positions[record.partition] = record.offset + 1
+                ids.add(dict(record.headers)["ce_id"])
+        assert await reader.read(positions, 10, 1) == []  # the ends of the transactions, which are no records
+        monkeypatch.setattr(reader._consumer, "seek", None)
+        assert await reader.read(positions, 10, 0.1) == []
+        await reader.commit(positions)
+    finally:
+        await reader.stop()
 
 
 async def test_it_shows_the_catalogue_in_force_and_its_metrics(catalogue_bus: Settings, gateway: str) -> None:
