@@ -1,11 +1,14 @@
 """``GET /inbox``, ``GET /inbox/stream``, ``GET`` and ``PUT /inbox/cursor``."""
 
+import asyncio
+import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from connectors.gateway import inbox, incoming
 from connectors.gateway.gateway import Gateway
@@ -26,6 +29,7 @@ async def pull(gateway: Gateway, request: Request, limit: int, wait: float, curs
     """Acknowledge a cursor, if one is given, and give what comes behind it."""
     kind = accepted(request, (JSON, BATCH))
     async with gateway.admitted(request, gateway.settings.gateway_request_seconds + wait) as caller:
+        gateway.limits.spend(caller.system, 1)
         async with inbox.opened(gateway.bus, caller.system) as mine:
             positions: Mapping[int, int] = await mine.begin(cursor)
             until = time.monotonic() + wait
@@ -35,7 +39,7 @@ async def pull(gateway: Gateway, request: Request, limit: int, wait: float, curs
                 if page.events or left <= LOOK_SECONDS or gateway.stopping():
                     break
             told = mine.cursor(page.positions)
-        gateway.limits.spend(caller.system, max(1, len(page.events)))
+        gateway.limits.spend(caller.system, max(0, len(page.events) - 1))
         if page.events:
             gateway.measures.events(caller.system, "delivered", len(page.events))
     body: Any = page.events if kind == BATCH else {"events": page.events, "cursor": told}
@@ -72,12 +76,23 @@ async def stream(gateway: Gateway, request: Request, cursor: str | None) -> Resp
     accepted(request, (STREAM,))
     events = _events(gateway, request, cursor)
     first = await anext(events)  # whatever is to be refused is refused before the answer begins
-    return StreamingResponse(
-        _after(first, events), media_type=STREAM, headers={"cache-control": "no-store", "x-accel-buffering": "no"}
-    )
+    return _Stream(first, events)
 
 
-async def _events(gateway: Gateway, request: Request, cursor: str | None) -> AsyncIterator[bytes]:
+class _Stream(StreamingResponse):
+    """Events as they come; what they are made with is let go of at once, also where the client leaves amid them."""
+
+    def __init__(self, first: bytes, events: AsyncGenerator[bytes, None]) -> None:
+        self._events = events
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        super().__init__(_after(first, events), media_type=STREAM, headers=headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with contextlib.aclosing(self._events):
+            await super().__call__(scope, receive, send)
+
+
+async def _events(gateway: Gateway, request: Request, cursor: str | None) -> AsyncGenerator[bytes, None]:
     longest = time.monotonic() + gateway.settings.gateway_stream_seconds
     async with gateway.admitted(request) as caller, inbox.opened(gateway.bus, caller.system) as mine:
         positions: Mapping[int, int] = await mine.begin(cursor)
@@ -86,7 +101,11 @@ async def _events(gateway: Gateway, request: Request, cursor: str | None) -> Asy
         while time.monotonic() < longest and time.time() < caller.until and not gateway.stopping():
             if await request.is_disconnected():
                 return
-            page = await mine.read(positions, STREAM_EVENTS, LOOK_SECONDS)
+            page = inbox.Page((), (), positions)
+            if (pause := gateway.limits.pause(caller.system)) > 0:
+                await asyncio.sleep(min(pause, LOOK_SECONDS))
+            else:
+                page = await mine.read(positions, STREAM_EVENTS, LOOK_SECONDS)
             for event, behind in zip(page.events, page.behind, strict=True):
                 yield b"id: %s\ndata: %s\n\n" % (mine.cursor(behind).encode(), as_json(event))
             if page.events:
@@ -109,18 +128,33 @@ async def _after(first: bytes, events: AsyncIterator[bytes]) -> AsyncIterator[by
 
 
 def accepted(request: Request, kinds: tuple[str, ...]) -> str:
-    """The first media type of ``kinds`` that the request accepts.
+    """The media type of ``kinds`` that the request likes best (RFC 9110, section 12.5.1).
 
     Raises:
         Refused: 406.
     """
-    wanted = [part.partition(";")[0].strip().lower() for part in request.headers.get("accept", "*/*").split(",")]
-    for kind in kinds:
-        if {kind, f"{kind.partition('/')[0]}/*", "*/*"} & set(wanted):
-            return kind
+    found = ",".join(request.headers.getlist("accept"))
+    wanted = dict(_weighed(part) for part in found.split(",")) if found.strip() else {"*/*": 1.0}
+    weights = {
+        kind: next((wanted[of] for of in (kind, f"{kind.partition('/')[0]}/*", "*/*") if of in wanted), 0.0)
+        for kind in kinds
+    }
+    best = max(kinds, key=weights.__getitem__)  # of equals the first
+    if weights[best] > 0:
+        return best
     raise Refused(
         "not-acceptable",
         f"The answer is given as {' or '.join(kinds)}.",
         cause="The Accept header names other media types only.",
         remedy="Name one of these in Accept, or leave it out.",
     )
+
+
+def _weighed(part: str) -> tuple[str, float]:
+    """A media range of an Accept header, and its weight."""
+    kind, *parameters = (one.strip().lower() for one in part.split(";"))
+    weights = [one.removeprefix("q=") for one in parameters if one.startswith("q=")]
+    try:
+        return kind, float(weights[0]) if weights else 1.0
+    except ValueError:
+        return kind, 1.0

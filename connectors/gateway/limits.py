@@ -39,14 +39,17 @@ class Limits:
         allowance = self._allowance(system)
         if allowance.running >= self._at_once:
             raise _too_many(f"{system} has {allowance.running} requests open, and may have no more.", 1)
-        if allowance.left <= 0:
-            seconds = max(1, math.ceil(-allowance.left / self._rate))
-            raise _too_many(f"{system} may send and fetch {self._rate:g} events a second.", seconds)
+        if (pause := self.pause(system)) > 0:
+            raise _too_many(f"{system} may send and fetch {self._rate:g} events a second.", max(1, math.ceil(pause)))
         allowance.running += 1
         try:
             yield
         finally:
             allowance.running -= 1
+
+    def pause(self, system: str) -> float:
+        """For how many seconds the system may neither send nor fetch; 0 if it may."""
+        return max(0.0, -self._allowance(system).left / self._rate)
 
     def spend(self, system: str, events: int) -> None:
         """A request brought or fetched events; what goes beyond the allowance is paid by waiting afterwards."""

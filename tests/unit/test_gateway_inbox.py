@@ -1,7 +1,9 @@
 """GET /inbox and its cursors, the stream, and what a system is told that it may do."""
 
+import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gateway_memory import BMKG, BNPB, QUAKE, QUAKES, MemoryBus, visiting
@@ -51,12 +53,37 @@ async def test_nothing_is_acknowledged_but_by_its_cursor(tmp_path: Path, bus: Me
         assert empty == {"events": [], "cursor": rest["cursor"]}
 
 
-async def test_a_batch_can_be_asked_for_and_nothing_else(tmp_path: Path, bus: MemoryBus) -> None:
+async def test_a_batch_can_be_asked_for(tmp_path: Path, bus: MemoryBus) -> None:
     async with visiting(tmp_path, bus) as visitor:
         batch = await visitor.get("/inbox", accept=BATCH)
         assert len(batch.json()) == 5
         assert batch.headers[CURSOR_HEADER] == (await visitor.get("/inbox")).json()["cursor"]
-        assert (await visitor.get("/inbox", accept="text/html")).status_code == 406
+
+
+@pytest.mark.parametrize(
+    ("accept", "given"),
+    [
+        ([], "application/json"),
+        ([""], "application/json"),
+        (["*/*"], "application/json"),
+        (["application/*;q=0.5, text/html"], "application/json"),
+        ([f"application/json;q=0.5, {BATCH}"], BATCH),
+        ([f"{BATCH}, */*;q=0.1"], BATCH),
+        (["text/html", "application/json"], "application/json"),  # a header in two lines is one list
+        (["application/json;q=0, */*"], BATCH),
+        (["text/html"], None),
+        (["application/json;q=0"], None),
+    ],
+)
+async def test_of_the_forms_that_are_accepted_the_one_that_is_liked_best_is_given(
+    tmp_path: Path, bus: MemoryBus, accept: list[str], given: str | None
+) -> None:
+    async with visiting(tmp_path, bus) as visitor:
+        visitor.http.headers.pop("accept")
+        headers = [*(("accept", one) for one in accept), *visitor.token(BNPB).items()]
+        answer = await visitor.http.get("/inbox", headers=headers)
+        assert (answer.headers["content-type"] if answer.is_success else None) == given
+        assert answer.status_code == (200 if given else 406)
 
 
 async def test_a_cursor_is_good_for_its_own_system_and_as_it_was_made(tmp_path: Path, bus: MemoryBus) -> None:
@@ -101,6 +128,51 @@ async def test_a_stream_goes_on_from_the_last_event_id_and_acknowledges_it(tmp_p
         assert [line for line in more.text.split("\n") if line.startswith("id:")] == [told[3][0], told[4][0]]
         assert bus.positions[BNPB] == {0: 3}
         assert (await visitor.get("/inbox/stream", **{"last-event-id": "x"})).status_code == 400
+
+
+@pytest.mark.parametrize("broken", [True, False])
+async def test_a_client_that_leaves_amid_a_stream_holds_nothing_any_more(
+    tmp_path: Path, bus: MemoryBus, broken: bool
+) -> None:
+    given_back: list[str] = []
+
+    async def give_back(system: str, *_: Any, **__: Any) -> None:
+        given_back.append(system)
+
+    bus.give_back = give_back  # type: ignore[method-assign]
+    left = asyncio.Event()
+
+    async def receive() -> Any:
+        await left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        if message.get("body", b"").startswith(b"id:"):
+            left.set()
+            if broken:
+                raise OSError
+            await asyncio.Event().wait()
+
+    async with visiting(tmp_path, bus, gateway_requests_at_once=1) as visitor:
+        headers = [(name.encode(), value.encode()) for name, value in visitor.token(BNPB).items()]
+        where = {"path": "/inbox/stream", "raw_path": b"/inbox/stream", "query_string": b"", "root_path": ""}
+        scope = {"type": "http", "method": "GET", "scheme": "http", "http_version": "1.1", "headers": headers, **where}
+        try:
+            await visitor.app(scope, receive, send)
+        except OSError:
+            assert broken
+        assert given_back == [BNPB]
+        assert (await visitor.get("/agreements")).status_code == 200  # else 429: too many open
+
+
+async def test_a_stream_gives_no_more_than_a_system_may_fetch(tmp_path: Path, bus: MemoryBus) -> None:
+    for number in range(5, 350):
+        bus.deliver(AGREEMENT, RELEASED, f"q{number}")
+    async with visiting(tmp_path, bus, gateway_stream_seconds=0.3, gateway_events_per_second=10) as visitor:
+        answer = await visitor.get("/inbox/stream")
+        assert 100 <= answer.text.count("id: ") <= 200
+        limited = await visitor.get("/agreements")
+        assert (limited.status_code, int(limited.headers["retry-after"]) <= 10) == (429, True)
 
 
 async def test_a_system_without_an_inbox_is_told_so(tmp_path: Path) -> None:
