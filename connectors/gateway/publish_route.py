@@ -23,6 +23,7 @@ def post_events(gateway: Gateway) -> Callable[[Request], Awaitable[Response]]:
         settings = gateway.settings
         seconds = settings.gateway_request_seconds
         async with gateway.admitted(request, seconds) as caller:
+            gateway.limits.spend(caller.system, 1)
             headers = request.scope["headers"]
             mode, _ = incoming.mode_of(headers)
             body = await body_of(request, settings.gateway_body_bytes, seconds / 2)
@@ -56,7 +57,7 @@ def _checked(
     events = incoming.read(mode, headers, body)
     if len(events) > gateway.settings.gateway_batch_events:
         raise too_large(f"A batch may have {gateway.settings.gateway_batch_events} events.")
-    gateway.limits.spend(system, max(1, len(events)))
+    gateway.limits.spend(system, max(0, len(events) - 1))
     mine = entitlements.may_publish(gateway.bus.snapshot, system)
     try:
         return events, publishing.check_all(events, system, mine, batch=mode == "batch")

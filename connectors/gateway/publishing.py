@@ -61,9 +61,7 @@ def check_all(
         f"{bad} of {len(events)} events cannot be published, so none was.",
         cause="The program that made them and the event type's schema differ.",
         remedy="Mend what `results` names under `errors`, or leave those events out, and send the batch again.",
-        results=[
-            outcome.as_json(index, event) for index, (outcome, event) in enumerate(zip(outcomes, events, strict=True))
-        ],
+        results=_results(events, outcomes),
     )
 
 
@@ -82,7 +80,8 @@ async def send_all(outlet: Outlet, events: Sequence[Prepared], seconds: float) -
     try:
         async with asyncio.timeout(seconds):
             for event in events:
-                sent.append(await outlet.send_prepared(event))  # noqa: PERF401  what was sent counts if one fails
+                sent.append(await outlet.send_prepared(event))
+                sent[-1].add_done_callback(_seen)
             await asyncio.wait(sent)
     except TimeoutError:
         failed = Outcome("unknown", "not-acknowledged")
@@ -102,9 +101,7 @@ def answer(events: Sequence[Incoming], outcomes: Sequence[Outcome], *, batch: bo
     Raises:
         Refused: not all are published for certain.
     """
-    results = [
-        outcome.as_json(index, event) for index, (outcome, event) in enumerate(zip(outcomes, events, strict=True))
-    ]
+    results = _results(events, outcomes)
     count = {of: sum(one.published == of for one in outcomes) for of in ("yes", "no", "unknown")}
     if count["yes"] == len(events):
         return {"published": count["yes"], "results": results} if batch else _without_index(results[0])
@@ -161,12 +158,14 @@ def _refused_alone(outcome: Outcome) -> Refused:
     )
 
 
+def _seen(sent: asyncio.Future[Receipt]) -> None:
+    """What becomes of an event that nobody waits for any more is no error of this program."""
+    if not sent.cancelled():
+        sent.exception()
+
+
 def _settled(sent: asyncio.Future[Receipt]) -> Outcome:
-    if not sent.done():
-        # nobody waits for it any more; what becomes of it is no error of this program
-        sent.add_done_callback(lambda done: done.cancelled() or done.exception())
-        return Outcome("unknown", "not-acknowledged")
-    if sent.cancelled():
+    if not sent.done() or sent.cancelled():
         return Outcome("unknown", "not-acknowledged")
     error = sent.exception()
     return Outcome("yes") if error is None else _failure(error)

@@ -1,18 +1,20 @@
 """POST /events: three modes, two forms of data, every problem at once, and what an answer says was published."""
 
+import asyncio
 import base64
+import gc
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from gateway_memory import BINARY, BMKG, DUKCAPIL, QUAKE, QUAKES, MemoryBus, errors_of, structured, visiting
-from lintas_client import NotAcknowledged, NotEntitled
+from lintas_client import NotAcknowledged, NotEntitled, Receipt
 from lintas_client.preparation import Prepared
 from lintas_client.wire import framing
 from lintas_client.wire.json_data import from_json
 
-from connectors.gateway import entitlements
+from connectors.gateway import entitlements, publishing
 from connectors.gateway.incoming import AVRO, BATCH, STRUCTURED
 from schemas.snapshot import RegisteredSchema
 
@@ -204,6 +206,12 @@ async def test_of_a_batch_with_one_broken_event_nothing_is_published_and_every_e
         assert visitor.bus.sent == []
 
 
+async def test_what_cannot_be_read_counts_as_an_event(tmp_path: Path) -> None:
+    async with visiting(tmp_path, gateway_events_per_second=0.1) as visitor:
+        answers = [(await visitor.post(b"{", BINARY)).status_code for _ in range(3)]
+        assert answers == [400, 400, 429]
+
+
 async def test_an_empty_batch_publishes_nothing(tmp_path: Path) -> None:
     async with visiting(tmp_path) as visitor:
         answer = await visitor.post(b"[]", {"content-type": BATCH})
@@ -237,6 +245,26 @@ async def test_an_acknowledgement_that_does_not_come_is_not_waited_for_for_ever(
     async with visiting(tmp_path, bus, gateway_request_seconds=0.4) as visitor:
         answer = await visitor.post(JSON, BINARY)
         assert (answer.status_code, answer.json()["published"]) == (503, "unknown")
+
+
+async def test_what_becomes_of_an_event_that_nobody_waits_for_any_more_is_no_error_of_the_gateway(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bus, told, loop = MemoryBus(), list[Any](), asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: told.append(context))
+    receipts: list[asyncio.Future[Receipt]] = [loop.create_future()]
+
+    async def send_prepared(_: Prepared) -> asyncio.Future[Receipt]:
+        return receipts[0]
+
+    monkeypatch.setattr(bus, "send_prepared", send_prepared)
+    event = Prepared("t", "q1", b"", b"", [])
+    with pytest.raises(TimeoutError):  # of the whole request, before that of the acknowledgements
+        await asyncio.wait_for(publishing.send_all(bus, [event], 60), 0.01)
+    receipts.pop().set_exception(NotAcknowledged(id="q1", topic="t", reason="no answer"))
+    await asyncio.sleep(0)
+    gc.collect()
+    assert told == []
 
 
 async def test_a_right_that_was_withdrawn_meanwhile_is_kafka_s_to_refuse(tmp_path: Path) -> None:
