@@ -54,7 +54,7 @@ class Answers:
             await refused.response()(scope, receive, watched)
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", OTHER)
-        if route not in UNCOUNTED:
+        if scope["path"] not in UNCOUNTED:
+            route = getattr(scope.get("route"), "path", OTHER)
             trace = Headers(scope=scope).get("traceparent")
             self._measures.answered(route, scope["method"], status, seconds, trace)

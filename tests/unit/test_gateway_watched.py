@@ -17,13 +17,15 @@ RELEASED = {name: value for name, value in QUAKE.items() if name != "magnitude_t
 async def test_requests_and_events_are_counted_by_route_and_outcome(tmp_path: Path) -> None:
     metrics, bus = GatewayMetrics(), MemoryBus()
     bus.deliver("bnpb.early-warning.earthquake-measured", RELEASED, "q1")
-    served = routes(metrics, Health())
+    served = routes(metrics, Health(ready=lambda: "no catalogue has been read yet"))
     async with visiting(tmp_path, bus, measures=metrics, routes=served, gateway_events_per_second=0.3) as visitor:
         await visitor.post(JSON, BINARY)
         await visitor.post(b"{}", BINARY)
         await visitor.post(json.dumps([structured(1), structured(2)]).encode(), {"content-type": BATCH})
         await visitor.get("/inbox")
         await visitor.get("/nowhere")
+        for probe in ("/live", "/ready", "/startup", "/metrics"):  # of whoever watches: no request of a system
+            await visitor.http.get(probe)
         assert (await visitor.post(JSON, BINARY)).status_code == 429
         told = (await visitor.http.get("/metrics")).text
     for line in (
@@ -37,7 +39,8 @@ async def test_requests_and_events_are_counted_by_route_and_outcome(tmp_path: Pa
         f'lintas_gateway_limited_total{{system="{BMKG}"}} 1.0',
     ):
         assert line in told.splitlines()
-    assert 'route="/metrics"' not in told
+    counted = [line for line in told.splitlines() if line.startswith("lintas_gateway_requests_total")]
+    assert len(counted) == 4, counted
 
 
 async def test_what_is_not_well_is_said_in_words(tmp_path: Path) -> None:
