@@ -13,6 +13,7 @@ ALGORITHMS: Final = tuple(f"{family}{bits}" for family in ("RS", "PS", "ES") for
 LEEWAY_SECONDS: Final = 30
 TIMEOUT_SECONDS: Final = 10.0
 METADATA_SECONDS: Final = 3_600.0
+KEYS_SECONDS: Final = 3_600.0  # a key that the issuer has withdrawn is believed no longer
 REFETCH_SECONDS: Final = 10.0  # keys are not asked for more often, whatever forged tokens name
 # What a token that somebody made up can lead a parser to.
 _MALFORMED: Final = (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
@@ -36,7 +37,7 @@ class Issuer:
         self._metadata: dict[str, Any] = {}
         self._metadata_until = 0.0
         self._keys: KeySet | None = None
-        self._keys_at = -REFETCH_SECONDS
+        self._keys_at = 0.0
 
     async def close(self) -> None:
         """Close what is open towards the issuer."""
@@ -78,16 +79,15 @@ class Issuer:
         return claims
 
     async def _key_set(self, *, anew: bool = False) -> KeySet:
-        due = self._keys is None or (anew and time.monotonic() > self._keys_at + REFETCH_SECONDS)
-        if due:
+        age = time.monotonic() - self._keys_at
+        if self._keys is None or age > KEYS_SECONDS or (anew and age > REFETCH_SECONDS):
+            self._keys_at = time.monotonic()  # before it is asked: others wait for no answer that it may not give
             metadata = await self.metadata("jwks_uri")
             keys: Any = await self._get(metadata["jwks_uri"])
             try:
                 self._keys = KeySet.import_key_set(keys)
             except (JoseError, ValueError, KeyError, TypeError) as error:
                 raise IssuerUnavailable("its keys cannot be read") from error
-            self._keys_at = time.monotonic()
-        assert self._keys is not None, "they are due if there are none"
         return self._keys
 
     async def _get(self, url: str) -> dict[str, Any]:

@@ -38,6 +38,7 @@ WRONG_SECRET_SECONDS: Final = 1.0  # of waiting before the next may be tried
 MOST_BODY_BYTES: Final = 16_384
 MOST_ASSERTIONS: Final = 10_000
 ALGORITHM: Final = "ES256"
+CLIENT_ALGORITHMS: Final = (*ALGORITHMS, "Ed25519", "EdDSA")  # the last one's name is of old (RFC 9864)
 ASSERTION: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _KEYS: Final[tuple[tuple[type, Literal["EC", "RSA", "OKP"]], ...]] = (
     (EllipticCurvePublicKey, "EC"),
@@ -112,7 +113,7 @@ class TokenIssuer:
                     "client_secret_post",
                     "private_key_jwt",
                 ],
-                "token_endpoint_auth_signing_alg_values_supported": [*ALGORITHMS, "EdDSA"],
+                "token_endpoint_auth_signing_alg_values_supported": CLIENT_ALGORITHMS,
             }
         )
 
@@ -137,14 +138,15 @@ class TokenIssuer:
             }
             return JSONResponse(told, 401, headers | _NO_STORE)
         if form.get("grant_type") != "client_credentials":
-            return _error("unsupported_grant_type")
+            return _error("unsupported_grant_type" if form.get("grant_type") else "invalid_request")
         answer = {"access_token": self.token(system), "token_type": "Bearer", "expires_in": TOKEN_SECONDS}
         return JSONResponse(answer, headers=_NO_STORE)
 
     async def _identified(self, authorization: str, form: Mapping[str, str]) -> str | None:
         """The system that has shown who it is."""
         if form.get("client_assertion_type") == ASSERTION:
-            return self._by_assertion(form.get("client_assertion", ""))
+            named = self._by_assertion(form.get("client_assertion", ""))
+            return named if named == form.get("client_id", named) else None  # RFC 7521, section 4.2
         system, given = form.get("client_id", ""), form.get("client_secret", "")
         if authorization:
             system, given = _basic(authorization)
@@ -168,7 +170,7 @@ class TokenIssuer:
         """RFC 7523, section 3: issuer and subject are the client, the audience is us, soon over, used once."""
         try:
             system = _unverified_subject(assertion)
-            claims = jwt.decode(assertion, self._client_key(system), algorithms=[*ALGORITHMS, "EdDSA"]).claims
+            claims = jwt.decode(assertion, self._client_key(system), algorithms=CLIENT_ALGORITHMS).claims
             jwt.JWTClaimsRegistry(
                 leeway=LEEWAY_SECONDS,
                 iss={"essential": True, "value": system},

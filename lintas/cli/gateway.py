@@ -5,8 +5,10 @@ import contextlib
 import logging
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -115,7 +117,7 @@ def url_of(settings: Settings, host: str, port: int) -> str:
     """Where systems find the gateway.
 
     Raises:
-        BadSettings: nobody said, and it is not on this machine alone; or TLS is half set up.
+        BadSettings: tokens would be given to whoever reaches this machine; or TLS is half set up.
     """
     if (settings.gateway_certificate_file is None) != (settings.gateway_key_file is None):
         raise BadSettings(
@@ -123,15 +125,27 @@ def url_of(settings: Settings, host: str, port: int) -> str:
             reason="of certificate and key only one is set",
             remedy="set LINTAS_GATEWAY_CERTIFICATE_FILE and LINTAS_GATEWAY_KEY_FILE, or neither.",
         )
+    if settings.gateway_certificate_file is not None:
+        _try_out(settings.gateway_certificate_file, settings.gateway_key_file)
+    if host not in LOOPBACK and settings.gateway_issuer is None:
+        raise BadSettings(
+            name="LINTAS_GATEWAY_ISSUER",
+            reason=f"it is not set, and the gateway is to listen on {host}, which others than this machine reach",
+            remedy="set it to the issuer of your systems' access tokens, or listen on 127.0.0.1.",
+        )
     if settings.gateway_url:
         return settings.gateway_url
-    if host not in LOOPBACK:
-        if settings.gateway_issuer is None:
-            raise BadSettings(
-                name="LINTAS_GATEWAY_ISSUER",
-                reason=f"it is not set, and the gateway is to listen on {host}, which others than this machine reach",
-                remedy="set it to the issuer of your systems' access tokens, or listen on 127.0.0.1.",
-            )
-        return f"http://{host}:{port}"
     scheme = "http" if settings.gateway_certificate_file is None else "https"
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def _try_out(certificate: Path, key: Path | None) -> None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except OSError as error:  # ssl.SSLError is one
+        reason = "they are no certificate and its key in PEM" if isinstance(error, ssl.SSLError) else error.strerror
+        raise BadSettings(
+            name="LINTAS_GATEWAY_CERTIFICATE_FILE",
+            reason=f"TLS cannot be spoken with {certificate} and {key}: {reason}",
+            remedy="name the certificate chain, and its private key without a passphrase, in PEM.",
+        ) from None

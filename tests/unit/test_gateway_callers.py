@@ -10,7 +10,7 @@ import httpx
 import pytest
 from gateway_memory import BMKG, BNPB, URL, MemoryBus, Visitor, structured, visiting
 from joserfc import jwt
-from joserfc.jwk import ECKey, KeySet, OctKey, RSAKey
+from joserfc.jwk import ECKey, Key, KeySet, OctKey, OKPKey, RSAKey
 
 from connectors.gateway import token_issuer
 from connectors.gateway.app import build
@@ -76,6 +76,7 @@ async def test_a_system_gets_a_token_for_its_secret_and_is_let_in(
         (GRANT, ("lintas.worker", "x"), 401, "invalid_client"),
         (GRANT, None, 401, "invalid_client"),
         ({"grant_type": "password"}, "right", 400, "unsupported_grant_type"),
+        ({}, "right", 400, "invalid_request"),
         ([("grant_type", "client_credentials")] * 2, "right", 400, "invalid_request"),
     ],
 )
@@ -97,8 +98,8 @@ def assertion(key: Any = KEY, **others: Any) -> str:
     return jwt.encode({"alg": "ES256" if key is KEY else "RS256"}, {k: v for k, v in claims.items() if v}, key)
 
 
-async def ask(visitor: Visitor, signed: str) -> int:
-    form = {**GRANT, "client_assertion_type": ASSERTION, "client_assertion": signed}
+async def ask(visitor: Visitor, signed: str, **others: str) -> int:
+    form = {**GRANT, "client_assertion_type": ASSERTION, "client_assertion": signed, **others}
     return (await visitor.http.post(TOKENS, data=form)).status_code
 
 
@@ -110,6 +111,19 @@ async def test_a_system_shows_who_it_is_by_a_jwt_that_it_signs_once(tmp_path: Pa
         assert await ask(visitor, assertion(jti="a2", aud=f"{URL}/issuer")) == 200
         public_key_file(secrets, BMKG).write_bytes(RSA.as_pem(private=False))
         assert await ask(visitor, assertion(RSA, jti="a3")) == 200
+        assert await ask(visitor, assertion(RSA, jti="a4"), client_id=BNPB) == 401  # not who signs
+
+
+@pytest.mark.parametrize("algorithm", ["Ed25519", "EdDSA"])
+@pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
+async def test_a_system_may_sign_with_ed25519_under_its_name_of_today_and_of_old(
+    tmp_path: Path, secrets: Path, algorithm: str
+) -> None:
+    key = OKPKey.generate_key("Ed25519")
+    public_key_file(secrets, BMKG).write_bytes(key.as_pem(private=False))
+    claims = {"iss": BMKG, "sub": BMKG, "aud": TOKENS, "exp": int(time.time()) + 60, "jti": "a1"}
+    async with visiting(tmp_path) as visitor:
+        assert await ask(visitor, jwt.encode({"alg": algorithm}, claims, key, algorithms=[algorithm])) == 200
 
 
 @pytest.mark.parametrize(
@@ -205,6 +219,42 @@ async def test_an_issuer_that_is_away_is_told_as_such() -> None:
     assert refused.value.status == 503
 
 
+async def test_a_key_that_the_issuer_withdrew_is_not_believed_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys: list[Key] = [KEY]
+    now = time.monotonic()
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/jwks":
+            return httpx.Response(200, json=KeySet(keys).as_dict(private=False))
+        return serving(request)
+
+    callers = issuer_of(serve)
+    await callers.caller([f"Bearer {signed()}"])
+    keys[:] = [ECKey.generate_key("P-256", {"kid": "two", "alg": "ES256"})]
+    monkeypatch.setattr("time.monotonic", lambda: now + 4_000)
+    with pytest.raises(Refused):
+        await callers.caller([f"Bearer {signed(jti='another')}"])
+
+
+async def test_forged_tokens_do_not_make_the_gateway_ask_an_issuer_that_is_away_again_and_again() -> None:
+    asked, away = list[str](), False
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(500) if away else serving(request)
+
+    callers = issuer_of(serve)
+    await callers.caller([f"Bearer {signed()}"])
+    away, callers.issuer._keys_at = True, time.monotonic() - 60
+    forged = [f"Bearer {signed(ECKey.generate_key('P-256', {'kid': 'one'}))}" for _ in range(5)]
+    statuses = []
+    for token in forged:
+        with pytest.raises(Refused) as refused:
+            await callers.caller([token])
+        statuses.append(refused.value.status)
+    assert (statuses, asked.count("/jwks")) == ([503, 401, 401, 401, 401], 2)
+
+
 @pytest.mark.parametrize("system", ["djp.coretax", "lintas.worker", "lintas.canary"])
 async def test_a_system_whose_credentials_are_elsewhere_is_not_served(tmp_path: Path, system: str) -> None:
     async with visiting(tmp_path) as visitor:
@@ -247,7 +297,18 @@ def test_the_embedded_issuer_is_for_this_machine_alone(tmp_path: Path) -> None:
     ("settings", "host", "told"),
     [
         ({}, "0.0.0.0", "LINTAS_GATEWAY_ISSUER"),
+        ({"gateway_url": URL}, "0.0.0.0", "LINTAS_GATEWAY_ISSUER"),  # wherever it says it is
         ({"gateway_key_file": "key.pem"}, "127.0.0.1", "only one is set"),
+        (
+            {"gateway_certificate_file": "no.pem", "gateway_key_file": "key.pem"},
+            "127.0.0.1",
+            "LINTAS_GATEWAY_CERTIFICATE_FILE",
+        ),
+        (
+            {"gateway_certificate_file": __file__, "gateway_key_file": __file__},
+            "127.0.0.1",
+            "LINTAS_GATEWAY_CERTIFICATE_FILE",
+        ),
     ],
 )
 def test_what_cannot_be_served_is_refused_at_the_start(
