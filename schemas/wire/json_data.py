@@ -43,6 +43,7 @@ _DECIMAL = re.compile(r"-?\d{1,2000}(\.\d{1,2000})?", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _NOT_FINITE: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _MILLI: Final = 1000
+_ALIKE: Final = frozenset({str, int, bool, type(None)})  # the same in JSON, and most of all values
 
 
 def from_json(codec: Codec, value: Any) -> Any:
@@ -57,12 +58,23 @@ def from_json(codec: Codec, value: Any) -> Any:
     return data
 
 
+def encode(codec: Codec, value: Any) -> bytes:
+    """Avro binary of what a JSON value means: as ``from_json``, and checked while it is written.
+
+    Raises:
+        MalformedData: with every problem.
+    """
+    return codec.encode(_reader(codec)(value, _Run()))
+
+
 def to_json(codec: Codec, data: Any) -> Any:  # noqa: ARG001  the schema is part of what a caller promises
     """The JSON value of an Avro value of the codec's schema; ``from_json`` gives the value back."""
     return _written(data)
 
 
 def _written(data: Any) -> Any:  # noqa: PLR0911  one line a type
+    if type(data) in _ALIKE:
+        return data
     if isinstance(data, Mapping):
         return {name: _written(value) for name, value in data.items()}
     if isinstance(data, list | tuple):

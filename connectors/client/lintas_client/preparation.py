@@ -10,7 +10,8 @@ from .exceptions import MalformedEvent
 from .registry import EventType
 from .tracing import current
 from .wire import envelope, framing, json_data
-from .wire.errors import MalformedData, MalformedEnvelope, Problem
+from .wire.attributes import problem_with
+from .wire.errors import MalformedData, Problem
 from .wire.trace_context import TRACEPARENT
 
 CONTENT_TYPE: Final = "application/avro"
@@ -63,8 +64,8 @@ def prepare(
     data_subject = _text_at(data, event_type.subject)
     try:
         # to_json first: Python values become JSON, what is JSON already stays as it is.
-        payload = json_data.from_json(event_type.codec, json_data.to_json(event_type.codec, data))
-        value = framing.frame(event_type.schema_id, event_type.codec.encode(payload))
+        body = json_data.encode(event_type.codec, json_data.to_json(event_type.codec, data))
+        value = framing.frame(event_type.schema_id, body)
     except MalformedData as error:
         problems += [Problem(_below_data(found.path), found.rule, found.message) for found in error.problems]
     for name, text in (("id", id), ("subject", subject)):
@@ -101,22 +102,20 @@ def prepare(
 
 def _headers(attributes: Mapping[str, Any], problems: list[Problem]) -> list[tuple[str, bytes]]:
     texts: dict[str, str] = {}
-    for name, value in attributes.items():
-        text = _canonical(value)
-        if text is None and value is not None:
-            problems.append(Problem(name, "attribute-value", "is neither text, nor boolean, nor a 32-bit integer"))
-        elif text is not None and not _is_utf8(text):
-            problems.append(Problem(name, "utf-8", "holds characters that UTF-8 cannot carry"))
-        elif text is not None and _is_utf8(name):
-            texts[name] = text
-    headers = envelope.binary_headers(texts)
     reported = {problem.path for problem in problems}
-    try:
-        envelope.parse(headers, None)
-    except MalformedEnvelope as error:
-        found = (dataclasses.replace(one, path=one.path.removeprefix("envelope").lstrip(".")) for one in error.problems)
-        problems += [problem for problem in found if problem.path not in reported]
-    return headers
+    for name, value in attributes.items():
+        if value is None:
+            continue
+        text = _canonical(value)
+        if text is None:
+            problems.append(Problem(name, "attribute-value", "is neither text, nor boolean, nor a 32-bit integer"))
+        elif not _is_utf8(text):
+            problems.append(Problem(name, "utf-8", "holds characters that UTF-8 cannot carry"))
+        elif (found := problem_with(name, text)) is None:
+            texts[name] = text
+        elif (path := found.path.removeprefix("envelope").lstrip(".")) not in reported:
+            problems.append(dataclasses.replace(found, path=path))
+    return envelope.binary_headers(texts)
 
 
 def _canonical(value: Any) -> str | None:
