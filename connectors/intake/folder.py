@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import stat
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ _MOST_BYTES: Final = 4 * 1024 * 1024
 _IDLE_SECONDS: Final = 1.0
 _DONE, _REFUSED = "done", "refused"
 _LONGEST_NAME: Final = 200  # bytes; file systems take 255, and something is added
+_OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # nor does it wait for the writer of a pipe
 
 
 class FolderSettings(Config):
@@ -43,6 +45,11 @@ class _File:
 
     path: Path
     sha256: str
+
+    @property
+    def mark(self) -> str:
+        """What logs and events call it: its name may be a person's."""
+        return f"file {self.sha256[:12]}"
 
 
 class FolderSource(Source):
@@ -97,10 +104,10 @@ class FolderSource(Source):
         events: list[Outgoing] = []
         size = 0
         for path in paths:
-            size += path.stat().st_size
-            if self._taken and size > _MOST_BYTES:
-                break
-            file, message = await asyncio.to_thread(_read, path, self._intake.largest_bytes)
+            read = await asyncio.to_thread(_read, path, self._intake.largest_bytes)
+            if read is None:
+                continue
+            file, message = read
             made = await self._events(file, message)
             if made is None:
                 self._refused += 1
@@ -108,6 +115,9 @@ class FolderSource(Source):
             self._taken.append(file)
             events += [event for event in made if event.id not in self._file_of]
             self._file_of |= {event.id: file for event in made}
+            size += len(message or b"")
+            if size > _MOST_BYTES:
+                break
         return events
 
     async def refused(self, refusals: Sequence[Refusal]) -> bool:
@@ -122,20 +132,24 @@ class FolderSource(Source):
 
     async def written(self, portion: Portion) -> None:  # noqa: ARG002  the portion under way is the one it handed out
         """Move the files of the portion."""
-        for file in self._taken:
-            _move(file, _DONE)
+        try:
+            for file in self._taken:
+                await asyncio.to_thread(_move, file, _DONE)
+        except OSError as error:
+            raise self._failed(error) from None
 
     async def stop(self) -> None:
         """Nothing is open."""
 
     def _waiting(self) -> list[Path]:
+        """The files that may be taken: settled, of the suffixes, no links."""
         before = time.time() - self._settle_seconds
         found = [
             path
             for path in self._folder.iterdir()
-            if path.suffix.lower() in self._intake.suffixes and not path.name.startswith(".") and path.is_file()
+            if path.suffix.lower() in self._intake.suffixes and not path.name.startswith(".")
         ]
-        return sorted(path for path in found if path.stat().st_mtime <= before)
+        return sorted(path for path in found if _has_settled(path, before))
 
     async def _events(self, file: _File, message: bytes | None) -> Sequence[Outgoing] | None:
         """Its events, maybe none; None if it has been refused."""
@@ -146,7 +160,7 @@ class FolderSource(Source):
             self._refuse(file, [Problem("", "name", "has a name that is not UTF-8")])
             return None
         try:
-            return await self._intake.events(message, file.path.name)
+            return await self._intake.events(message, file.mark)
         except MalformedMessage as error:
             self._refuse(file, error.problems)
             return None
@@ -154,10 +168,11 @@ class FolderSource(Source):
     def _refuse(self, file: _File, problems: Sequence[Problem]) -> None:
         report = {"file": file.path.name, "sha256": file.sha256, "problems": as_json(problems)}
         target = _target(file, _REFUSED)
-        place = target.with_name(f"{target.name}.problems.json")
-        place.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        listed = target.with_name(f"{target.name}.problems.json")
+        listed.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         _move(file, _REFUSED)
-        self._intake.context.log.warning("a file was refused: %d problem(s), listed in %s", len(problems), place)
+        told = "%s was refused: %d problem(s), listed beside it in %s, where `sha256sum *` shows which it is"
+        self._intake.context.log.warning(told, file.mark, len(problems), target.parent)
 
     def _failed(self, error: OSError) -> ConnectorFailed:
         return ConnectorFailed(
@@ -165,6 +180,14 @@ class FolderSource(Source):
             reason=f"it cannot work in {self._folder}: {error.strerror or type(error).__name__}",
             remedy="the folder must exist, and whoever runs the connector must be able to write in it.",
         )
+
+
+def _has_settled(path: Path, before: float) -> bool:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_ctime <= before  # the mtime is whatever somebody set
 
 
 def _is_text(name: str) -> bool:
@@ -199,11 +222,19 @@ def _move(file: _File, to: str) -> None:
         target.replace(again)
 
 
-def _read(path: Path, largest: int) -> tuple[_File, bytes | None]:
-    """A file and what is in it; None if that is more than the kind of message may have."""
-    if path.stat().st_size > largest:
-        return _File(path, _sha256(path)), None
-    message = path.read_bytes()
+def _read(path: Path, largest: int) -> tuple[_File, bytes | None] | None:
+    """A file and what is in it, or None if that is more than a message may have; None if the file is gone.
+
+    No link: whoever may write to the folder may not have us read elsewhere.
+    """
+    try:
+        file = os.fdopen(os.open(path, _OPEN), "rb")
+    except FileNotFoundError:
+        return None
+    with file:
+        if os.fstat(file.fileno()).st_size > largest:
+            return _File(path, hashlib.file_digest(file, "sha256").hexdigest()), None
+        message = file.read()
     return _File(path, hashlib.sha256(message).hexdigest()), message
 
 

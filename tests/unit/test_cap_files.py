@@ -1,5 +1,6 @@
 """Alerts from a folder: each file once, whatever dies when; what cannot be read lies aside with its reasons."""
 
+import errno
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -62,7 +63,8 @@ async def test_files_become_events_in_the_order_of_their_names(folder: Path) -> 
     first, second = (await run(taking, {})).events
     assert first.event_type == TYPE
     assert first.id == "s@example.id,a-1,2026-11-24T13:00:00+07:00"
-    assert (first.time, first.key, first.origin) == ("2026-11-24T06:00:00.000Z", "s@example.id", "1.XML")
+    mark = hashlib.sha256(numbered(1)).hexdigest()[:12]
+    assert (first.time, first.key, first.origin) == ("2026-11-24T06:00:00.000Z", "s@example.id", f"file {mark}")
     assert second.data["identifier"] == "a-2"
     assert (here(folder, "done"), here(folder)) == (["1.XML", "2.cap"], [".3.cap", "readme.txt"])
 
@@ -173,6 +175,52 @@ async def test_what_the_bus_will_not_take_lies_aside_too(folder: Path) -> None:
     await taking.written(portion)
     assert here(folder, "done") == []
     assert problems_in(folder / "refused" / "a.cap.problems.json")[0]["message"] == "data.status: is not allowed"
+
+
+async def test_links_are_not_followed_and_a_file_of_next_year_is_taken_today(folder: Path, tmp_path: Path) -> None:
+    put(tmp_path, "elsewhere", numbered(1))
+    (folder / "a.cap").symlink_to(tmp_path / "elsewhere")
+    put(folder, "b.cap", numbered(2))
+    os.utime(folder / "b.cap", (4e9, 4e9))
+    taking = source(folder)
+    await taking.start({})
+    (event,) = (await run(taking, {})).events
+    assert event.data["identifier"] == "a-2"
+
+
+async def test_a_file_that_vanishes_before_it_is_read_is_no_failure(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(folder, "b.cap", numbered(1))
+    taking = source(folder)
+    await taking.start({})
+    monkeypatch.setattr(taking, "_waiting", lambda: [folder / "a.cap", folder / "b.cap"])
+    (event,) = (await next_portion(taking)).events
+    assert event.data["identifier"] == "a-1"
+
+
+async def test_a_file_that_cannot_be_moved_fails_the_connector_with_the_remedy(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    put(folder, "a.cap", numbered(1))
+    taking = source(folder)
+    await taking.start({})
+    portion = await next_portion(taking)
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(ConnectorFailed, match="No space left"):
+        await taking.written(portion)
+
+
+async def test_logs_hold_no_name_of_a_file(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    put(folder, "siti-rahayu.cap", b"<a/>")
+    taking = source(folder)
+    await taking.start({})
+    await taking.poll()
+    assert "was refused" in caplog.text
+    assert "siti" not in caplog.text
 
 
 async def test_a_file_that_is_far_too_large_is_refused_without_being_held(folder: Path) -> None:
