@@ -66,7 +66,6 @@ class FolderSource(Source):
         self._intake = intake
         self._written: dict[str, str] = {}  # files that the progress names
         self._taken: list[_File] = []  # those of the portion under way
-        self._file_of: dict[str, _File] = {}  # by event id
         self._refused = 0  # files of the portion under way that could not be read
 
     async def start(self, progress: Progress) -> None:
@@ -100,8 +99,8 @@ class FolderSource(Source):
 
     async def _take(self, paths: Sequence[Path]) -> list[Outgoing]:
         """The events of files, as many as go into one transaction; the same event of a second file counts once."""
-        self._taken, self._file_of, self._refused = [], {}, 0
-        events: list[Outgoing] = []
+        self._taken, self._refused = [], 0
+        events: dict[str, Outgoing] = {}
         size = 0
         for path in paths:
             read = await asyncio.to_thread(_read, path, self._intake.largest_bytes)
@@ -113,22 +112,16 @@ class FolderSource(Source):
                 self._refused += 1
                 continue
             self._taken.append(file)
-            events += [event for event in made if event.id not in self._file_of]
-            self._file_of |= {event.id: file for event in made}
+            for event in made:
+                events.setdefault(event.id, event)
             size += len(message or b"")
             if size > _MOST_BYTES:
                 break
-        return events
+        return [*events.values()]
 
-    async def refused(self, refusals: Sequence[Refusal]) -> bool:
-        """Set the files aside whose events the bus would not take."""
-        problems: dict[_File, list[Problem]] = {}
-        for refusal in refusals:
-            found = [Problem("event", "refused", reason) for reason in refusal.reasons]
-            problems.setdefault(self._file_of[refusal.event.id], []).extend(found)
-        for file, found in problems.items():
-            self._refuse(file, found)
-        return True
+    async def refused(self, refusals: Sequence[Refusal]) -> bool:  # noqa: ARG002  there are none
+        """Never called: what the intake gives is ready."""
+        return False
 
     async def written(self, portion: Portion) -> None:  # noqa: ARG002  the portion under way is the one it handed out
         """Move the files of the portion."""

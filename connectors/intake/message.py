@@ -48,26 +48,24 @@ class Intake:
     ready: Callable[[], Awaitable[None]] = _nothing
 
     async def events(self, message: bytes, origin: str) -> Sequence[Outgoing]:
-        """The events of a message: all of them as the bus takes them, or none.
+        """The events of a message, ready to be sent: all of them, or none.
 
         Raises:
             MalformedMessage: with every problem of the message, or of its events.
             UnknownEventType, BusUnreachable: the registry does not know what it should become, or does not answer.
         """
         events = await self.read(message, origin)
+        ready: list[Outgoing] = []
         problems: list[Problem] = []
         for at, event in enumerate(events):
-            problems += await self._problems(event, f"event[{at}]" if len(events) > 1 else "event")
+            try:
+                ready.append(dataclasses.replace(event, ready=await made(self.context, event)))
+            except MalformedEvent as error:
+                path = f"event[{at}]" if len(events) > 1 else "event"
+                problems += [Problem(f"{path}.{one.path}".rstrip("."), one.rule, one.message) for one in error.problems]
         if problems:
             raise MalformedMessage(problems)
-        return events
-
-    async def _problems(self, event: Outgoing, path: str) -> list[Problem]:
-        try:
-            await made(self.context, event)
-        except MalformedEvent as error:
-            return [Problem(f"{path}.{one.path}".rstrip("."), one.rule, one.message) for one in error.problems]
-        return []
+        return ready
 
 
 def as_json(problems: Iterable[Problem]) -> list[dict[str, Any]]:

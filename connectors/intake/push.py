@@ -130,15 +130,9 @@ class PushSource(Source):
         by_id = {event.id: event for waiting in self._taken for event in waiting.events}
         return Portion(list(by_id.values()))
 
-    async def refused(self, refusals: Sequence[Refusal]) -> bool:
-        """Tell the senders."""
-        reasons = {refusal.event.id: refusal.reasons for refusal in refusals}
-        for waiting in self._taken:
-            found = [reason for event in waiting.events for reason in reasons.get(event.id, ())]
-            if found:
-                problems = [Problem("event", "refused", reason) for reason in found]
-                _give(waiting, _refusal(problems))
-        return True
+    async def refused(self, refusals: Sequence[Refusal]) -> bool:  # noqa: ARG002  there are none
+        """Never called: what the intake gives is ready."""
+        return False
 
     async def written(self, portion: Portion) -> None:  # noqa: ARG002  the portion under way is the one it handed out
         """Tell the senders."""

@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 from aiokafka import TopicPartition
 from lintas_client import Delivery
 from lintas_client.bus import Extensions
+from lintas_client.preparation import Prepared
 
 Progress = Mapping[str, Any]  # JSON values by a name that the connector chooses (a table, a file); None: forget it
 
@@ -30,6 +31,7 @@ class Outgoing:
         key: events of one key stay in order; default: the subject, else the id.
         extensions: further CloudEvents attributes.
         origin: where it comes from, in words that hold nothing personal (``file 3f2a91c0:17``, ``outbox row 4711``).
+        ready: as it is sent, from a source that had to know whether the bus would take it (`making.made`).
     """
 
     event_type: str
@@ -40,6 +42,7 @@ class Outgoing:
     key: str | bytes | None = dataclasses.field(default=None, repr=False)
     extensions: Extensions = dataclasses.field(default_factory=dict, repr=False)
     origin: str = ""
+    ready: Prepared | None = dataclasses.field(default=None, repr=False, compare=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

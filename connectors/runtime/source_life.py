@@ -57,7 +57,7 @@ async def _write(source: Source, given: Given, portion: Portion) -> None:
 async def _made(context: Context, event: Outgoing) -> Prepared | Refusal:
     """An event as it is sent, or why the bus would not take it."""
     try:
-        return await made(context, event)
+        return event.ready or await made(context, event)
     except MalformedEvent as error:
         return Refusal(event, [str(problem) for problem in error.problems])
     except UnknownEventType as error:

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lintas_client.preparation import Prepared
+from lintas_client.publisher import MAX_EVENT_BYTES
 from message_intake import context, next_portion, problems_in
 from test_cap_messages import HEAD, KIND, alert, area, info
 
 from connectors.intake.folder import FolderSource
 from connectors.plugins.cap.files import PLUGIN, Settings, build
 from connectors.plugins.cap.store import MessageStore
-from connectors.runtime.contract import Outgoing, Portion, Refusal
+from connectors.runtime import source_life
+from connectors.runtime.contract import Outgoing, Portion
 from lintas.errors import ConnectorFailed
 
 TYPE = "id.go.bmkg.alert.issued.v1"
@@ -167,14 +170,22 @@ async def test_a_file_holds_up_no_other_whatever_its_name(folder: Path, name: st
 
 
 async def test_what_the_bus_will_not_take_lies_aside_too(folder: Path) -> None:
+    put(folder, "a.cap", alert(info(f"<description>{'x' * MAX_EVENT_BYTES}</description>")))
+    taking = source(folder, store_above_bytes=4 * 1024 * 1024)
+    await taking.start({})
+    assert await taking.poll() == Portion([], set_aside=1)
+    assert [one["rule"] for one in problems_in(folder / "refused" / "a.cap.problems.json")] == ["size"]
+
+
+async def test_events_are_made_ready_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(folder, "a.cap", numbered(1))
     taking = source(folder)
     await taking.start({})
-    portion = await next_portion(taking)
-    assert await taking.refused([Refusal(portion.events[0], ["data.status: is not allowed"])])
-    await taking.written(portion)
-    assert here(folder, "done") == []
-    assert problems_in(folder / "refused" / "a.cap.problems.json")[0]["message"] == "data.status: is not allowed"
+    (event,) = (await next_portion(taking)).events
+    monkeypatch.setattr(source_life, "made", None)
+    ready = await source_life._made(context("bmkg.weather"), event)
+    assert isinstance(ready, Prepared)
+    assert ready.id == event.id
 
 
 async def test_links_are_not_followed_and_a_file_of_next_year_is_taken_today(folder: Path, tmp_path: Path) -> None:

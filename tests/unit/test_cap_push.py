@@ -9,12 +9,12 @@ from typing import Any
 
 import httpx
 import pytest
+from lintas_client.publisher import MAX_EVENT_BYTES
 from message_intake import context, next_portion
 from test_cap_messages import HEAD, KIND, alert, info
 
 from connectors.intake.push import PushSource
 from connectors.plugins.cap.push import PLUGIN, Settings, build
-from connectors.runtime.contract import Refusal
 from lintas.errors import ConnectorFailed
 from lintas.stack import certificates
 
@@ -82,13 +82,10 @@ async def test_what_cannot_be_read_is_answered_with_every_reason_at_once(start: 
 
 
 async def test_what_the_bus_will_not_take_is_answered_with_its_reasons(start: Start) -> None:
-    source = await start()
-    asking = asyncio.create_task(post(source))
-    portion = await next_portion(source)
-    assert await source.refused([Refusal(portion.events[0], ["data.status: is not allowed"])])
-    await source.written(portion)
-    answer = await asking
-    assert (answer.status_code, answer.json()["problems"][0]["message"]) == (422, "data.status: is not allowed")
+    source = await start(store_above_bytes=4 * 1024 * 1024)
+    answer = await post(source, alert(info(f"<description>{'x' * MAX_EVENT_BYTES}</description>")))
+    assert (answer.status_code, answer.json()["problems"][0]["rule"]) == (422, "size")
+    assert await source.poll() is None
 
 
 @pytest.mark.parametrize(
