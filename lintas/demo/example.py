@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from lintas import names
@@ -80,8 +80,14 @@ class Example:
     lines: tuple[Line, ...]
 
 
-def choose(snapshot: Snapshot, decided: Iterable[Decided]) -> Chosen | None:
-    """The event that tells most: of two deliveries, one released much as it is and the other changed much of it."""
+def choose(
+    snapshot: Snapshot, decided: Iterable[Decided], records: Callable[[str], Iterable[InputRecord]]
+) -> Chosen | None:
+    """The event that tells most: of two deliveries, one released much as it is and the other changed much of it.
+
+    Of events that tell as much the first in which every field is there, if there is one. ``records`` gives what a topic
+    holds.
+    """
     kept = {name: _count(snapshot, published, kept=True) for name, published in snapshot.agreements.items()}
     changed = {name: _count(snapshot, published, kept=False) for name, published in snapshot.agreements.items()}
 
@@ -91,17 +97,26 @@ def choose(snapshot: Snapshot, decided: Iterable[Decided]) -> Chosen | None:
         rest = [verdict for verdict in delivered if verdict is not first]
         return first, max(rest, key=lambda verdict: changed[verdict.agreement])
 
-    def rank(event: Decided) -> tuple[bool, int, Place]:
+    def rank(event: Decided) -> tuple[bool, int, str]:
         one, other = pair(event)
-        return event.event_type != TOLD, -(kept[one.agreement] + changed[other.agreement]), event.place
+        return event.event_type != TOLD, -(kept[one.agreement] + changed[other.agreement]), event.event_type
 
     candidates = [
         event for event in decided if sum(verdict.outcome == "delivered" for verdict in event.verdicts) >= _PAIR
     ]
     if not candidates:
         return None
-    best = min(candidates, key=rank)
-    return Chosen(best.place, best.event_type, pair(best))
+    highest = min(map(rank, candidates))
+    best = {event.place: event for event in candidates if rank(event) == highest}
+    event_type = snapshot.event_types[highest[2]]
+    whole = {
+        place
+        for record in records(event_type.topic)
+        if (place := Place(record.topic, record.partition, record.offset)) in best
+        and _is_whole(_payload(event_type.current.schema, record))
+    }
+    chosen = best[min(whole or best)]
+    return Chosen(chosen.place, chosen.event_type, pair(chosen))
 
 
 def tell(snapshot: Snapshot, chosen: Chosen, records: Sequence[InputRecord]) -> Example | None:
@@ -176,6 +191,13 @@ def _payload(schema: Any, record: InputRecord) -> Any:
     codec = Codec(schema)
     _, body = framing.unframe(record.value or b"")
     return json_data.to_json(codec, codec.decode(body))
+
+
+def _is_whole(data: Any) -> bool:
+    """Whether nothing in it is null."""
+    if isinstance(data, Mapping):
+        return all(map(_is_whole, data.values()))
+    return data is not None
 
 
 def _attribute(record: InputRecord, attribute: str) -> str | None:

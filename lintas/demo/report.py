@@ -125,7 +125,11 @@ def examine(
     for batch in audit_records(settings):
         books.decide(batch)
         decided.update((event.place, event) for part in batch["partitions"] for event in decided_in(part))
-    chosen = example.choose(snapshot, decided.values())
+
+    def records(topic: str) -> Iterable[InputRecord]:
+        return all_records(settings, [(topic, number) for number in range(partitions[topic])])
+
+    chosen = example.choose(snapshot, decided.values(), records)
     shown, derived = [], []
     computed = {snapshot.event_types[name].topic: name for name in DERIVED}
     for record in all_records(

@@ -82,6 +82,7 @@ def test_it_touches_nothing_of_the_home_but_its_own_folder(
         r"bps\.vital-statistics +G2G +birth\.registered +\d+ +- +- +-",
         r"field +as published +kemenkes\.satusehat +rule +jabar\.child-welfare +rule",
         r"child\.name +(\w+(?: \w+)*) +\1 +keep +\*+ +mask",
+        r"child\.weight_grams +(\d+) +\1 +keep +\d+\.\.\d+ +band 500",  # of a birth of which all is known
         r"mother\.name .* - +not listed +- +not listed",
         r"  legal basis  .*UU 24/2013.*",
         r"schema +nik +a population number holds a day that does not exist +1 +\d+",
