@@ -95,9 +95,11 @@ class Dialled:
     def __init__(self, *answering: str) -> None:
         self.answering = answering
         self.addresses: list[str] = []
+        self.timeouts: list[float | None] = []
 
-    async def connect_tcp(self, address: str, *_: object) -> str:
+    async def connect_tcp(self, address: str, _port: int, seconds: float | None = None, *_: object) -> str:
         self.addresses.append(address)
+        self.timeouts.append(seconds)
         if address not in self.answering:
             raise httpcore.ConnectError("refused")
         return f"stream to {address}"
@@ -122,6 +124,12 @@ async def test_of_several_addresses_only_those_in_order_are_tried_until_one_answ
     dialled = Dialled("1.1.1.2")
     await pinned("127.0.0.1", "1.1.1.1", "169.254.169.254", "1.1.1.2", dialled=dialled).connect_tcp("r.example", 443)
     assert dialled.addresses == ["1.1.1.1", "1.1.1.2"]
+
+
+async def test_an_address_that_says_nothing_leaves_time_for_the_others() -> None:
+    dialled = Dialled("1.1.1.1")
+    await pinned("2606:4700:4700::1111", "1.1.1.1", dialled=dialled).connect_tcp("r.example", 443, 15)
+    assert dialled.timeouts == [7.5, 7.5]
 
 
 async def test_a_name_that_changes_its_mind_is_checked_at_each_connection() -> None:

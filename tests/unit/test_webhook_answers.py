@@ -54,6 +54,7 @@ def test_anything_else_is_a_failure_with_a_reason(status: int, reason: str, *, g
         ("Thu, 26 Nov 2026 11:00:00 GMT", 0),  # past
         ("9" * 400, LONGEST_PAUSE_SECONDS),
         ("Fri, 26 Nov 2027 12:00:00 GMT", LONGEST_PAUSE_SECONDS),
+        ("Fri, 26 Nov 99999999999999999999 12:00:00 GMT", None),
         ("soon", None),
         ("-5", None),
         ("1.5", None),
@@ -154,6 +155,12 @@ def test_what_is_allowed_can_be_used(per_minute: int) -> None:
         sent += allowance.take(now)
         now += allowance.wait(now) + 1e-9
     assert sent >= 10 * per_minute * 0.98 - 1
+
+
+def test_a_clock_that_is_set_back_stops_nothing() -> None:
+    allowance = Allowance(60, 10_000)
+    assert not allowance.take(5000)
+    assert allowance.take(5001)
 
 
 def test_without_a_limit_there_is_none() -> None:

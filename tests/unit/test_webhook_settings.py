@@ -26,10 +26,13 @@ def test_the_example_is_valid_and_says_what_is_least_needed() -> None:
         ({"url": "https://r.example/a b"}, "in ASCII"),
         ({"url": "https://r\u00e9.example/"}, "in ASCII"),
         ({"url": "https://r.example:99999/"}, "begins with https://"),
+        ({"url": "https://r..example/"}, "begins with https://"),
+        ({"callback_listen": "127.0.0.1:65536"}, "port"),
         ({"origin": "https://bus.example"}, "origin"),
         ({"origin": "bus.example\r\nX: y"}, "origin"),
         ({"secret_files": []}, "secret_files"),
         ({"retry_delays_seconds": []}, "retry_delays_seconds"),
+        ({"retry_delays_seconds": [float("inf")]}, "retry_delays_seconds"),
         ({"concurrency": 0}, "concurrency"),
         ({"uri": "https://r.example"}, "uri"),
     ],
@@ -44,6 +47,7 @@ def test_settings_that_cannot_work_are_refused(settings: dict[str, Any], told: s
     ("settings", "field", "told"),
     [
         ({"url": "http://r.example/hook"}, "url", "must be https"),
+        ({"url": "HTTP://r.example/hook"}, "url", "must be https"),
         ({"client_key_file": "/k"}, "client_certificate_file", "go together"),
         ({"callback_url": "https://bus.example/permit"}, "callback_url", "go together"),
         (

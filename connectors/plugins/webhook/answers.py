@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 LONGEST_PAUSE_SECONDS: Final = 24 * 3600.0  # a receiver that asks for more is asked again after a day
+LONGEST_PAUSE_MS: Final = round(LONGEST_PAUSE_SECONDS * 1000)
 
 _GONE, _TOO_MANY, _UNAVAILABLE = 410, 429, 503
 _OK, _REDIRECT, _ERROR = 200, 300, 400
@@ -75,7 +76,7 @@ def retry_after(text: str | None, now: dt.datetime) -> float | None:
         return min(float(text), LONGEST_PAUSE_SECONDS)
     try:
         moment = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=dt.UTC)

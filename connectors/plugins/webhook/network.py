@@ -64,9 +64,11 @@ class PinnedNetwork(httpcore.AsyncNetworkBackend):
             # Not the addresses: whoever may set a URL would learn what names mean inside.
             raise ForbiddenAddress("; ".join(sorted({reason for reason in reasons.values() if reason})) or "none")
         failure: Exception = httpcore.ConnectError("no address was tried")
-        for address in allowed[:_MOST_TRIED]:
+        tried = allowed[:_MOST_TRIED]
+        each = None if timeout is None else timeout / len(tried)  # one that says nothing leaves time for the others
+        for address in tried:
             try:
-                return await self._plain.connect_tcp(address, port, timeout, local_address, socket_options)
+                return await self._plain.connect_tcp(address, port, each, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure

@@ -29,11 +29,16 @@ class Allowance:
         self._tokens -= 1
         return True
 
+    def within(self, seconds: float, now: float) -> float:
+        """How many tokens there will have been by then."""
+        self.wait(now)
+        return math.inf if self.per_minute is None else self._tokens + seconds * self._rate
+
     def wait(self, now: float) -> float:
         """Seconds until there is a token."""
         if self.per_minute is None:
             return 0.0
         self._tokens = min(self._most, self._tokens + max(0.0, now - self._at) * self._rate)
-        self._at = max(now, self._at)
+        self._at = now  # a clock may also be set back
         missing = 1 - self._tokens
         return 0.0 if missing <= 0 or math.isclose(self._tokens, 1) else missing / self._rate

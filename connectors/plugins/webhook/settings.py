@@ -13,8 +13,10 @@ from connectors.runtime.plugin import Config
 _NAME = r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$"
 _DELAYS = (5.0, 30.0, 120.0, 300.0, 600.0, 900.0)
 _SHORTEST_KEY = 32
+_HIGHEST_PORT = 65_535
 _DAY_SECONDS = 24 * 3600.0
 
+Seconds = Annotated[float, Field(gt=0, le=7 * _DAY_SECONDS)]
 DnsName = Annotated[str, StringConstraints(pattern=_NAME, max_length=253)]
 
 
@@ -54,7 +56,7 @@ class WebhookConfig(Config):
     bearer_token_file: Path | None = Field(None, description="file of the token sent as Authorization: Bearer")
     ca_file: Path | None = Field(None, description="authorities that certify the receiver, PEM; default: the machine's")
     client_certificate_file: Path | None = Field(None, description="our certificate for mutual TLS, PEM")
-    client_key_file: Path | None = Field(None, description="its private key, PEM")
+    client_key_file: Path | None = Field(None, description="its private key, PEM, not encrypted")
     allow_private: bool = Field(
         default=False, description="the receiver may have a private or loopback address (never a link-local one)"
     )
@@ -62,14 +64,14 @@ class WebhookConfig(Config):
     timeout_seconds: PositiveFloat = Field(15.0, le=60, description="for one request, all in all")
     concurrency: PositiveInt = Field(8, le=256, description="requests at the same time, of different keys")
     largest_bytes: PositiveInt = Field(1_048_576, description="larger bodies are not sent, but set aside for a person")
-    retry_delays_seconds: tuple[PositiveFloat, ...] = Field(
+    retry_delays_seconds: tuple[Seconds, ...] = Field(
         _DELAYS, min_length=1, description="before each further attempt, a fifth more or less; the last one repeats"
     )
-    give_up_after_seconds: PositiveFloat = Field(
-        _DAY_SECONDS, le=7 * _DAY_SECONDS, description="from an event's first failure to its last attempt"
+    give_up_after_seconds: Seconds = Field(
+        _DAY_SECONDS, description="from when an event failed, or began to wait behind such a one, to its last attempt"
     )
     most_waiting: PositiveInt = Field(
-        10_000, le=100_000, description="events that wait for another attempt; beyond it nothing more is taken"
+        100_000, le=1_000_000, description="events that wait for another attempt; beyond it nothing more is taken"
     )
 
     @field_validator("url")
@@ -82,6 +84,13 @@ class WebhookConfig(Config):
     def _is_callback(cls, url: str | None) -> str | None:
         return None if url is None else _web_url(url, ("https",))
 
+    @field_validator("callback_listen")
+    @classmethod
+    def _is_listen(cls, listen: str | None) -> str | None:
+        if listen is not None and int(listen.rpartition(":")[2]) > _HIGHEST_PORT:
+            raise ValueError(f"must end with a port of {_HIGHEST_PORT} at most")
+        return listen
+
     def tls(self) -> ssl.SSLContext:
         """Whom to trust, and who we are.
 
@@ -90,14 +99,15 @@ class WebhookConfig(Config):
         """
         context = ssl.create_default_context(cafile=self.ca_file)
         if self.client_certificate_file is not None:
-            context.load_cert_chain(self.client_certificate_file, self.client_key_file)
+            # Without a password, even an empty one, that of an encrypted key would be asked for at the terminal.
+            context.load_cert_chain(self.client_certificate_file, self.client_key_file, password="")
         return context
 
 
 def problems_together(config: WebhookConfig) -> list[tuple[str, str]]:
     """What is wrong with settings that are right each by itself, as (field, message)."""
     problems = []
-    if config.url.startswith("http:") and not config.allow_http:
+    if urllib.parse.urlsplit(config.url).scheme == "http" and not config.allow_http:
         problems.append(("url", "must be https: whoever is on the way could read http (allow_http: true permits it)"))
     if (config.client_certificate_file is None) != (config.client_key_file is None):
         problems.append(("client_certificate_file", "client_certificate_file and client_key_file go together"))
@@ -156,7 +166,7 @@ def _problems_of_text(file: Path, shortest: int) -> list[str]:
 def _web_url(url: str, schemes: tuple[str, ...]) -> str:
     try:
         parts = urllib.parse.urlsplit(url)
-        sound = parts.scheme in schemes and parts.hostname and parts.port != 0
+        sound = parts.scheme in schemes and parts.hostname and parts.hostname.encode("idna") and parts.port != 0
     except ValueError:
         sound = False
     if not sound or not url.isascii() or not url.isprintable() or " " in url:
