@@ -13,9 +13,9 @@ NOW = 1_800_000_000_000
 
 def given_up(*offsets: int) -> dict[str, object]:
     """The progress of a webhook that has given up events of one partition."""
-    lanes = Lanes({})
+    lanes = Lanes({}, NOW)
     for offset in offsets:
-        lanes.add(Pointer(0, offset, f"k{offset}"))
+        lanes.add(Pointer(0, offset, f"k{offset}"), NOW)
         pointer = lanes.take(NOW, retries=True)
         assert pointer is not None
         lanes.failed(pointer, "http-422", 422, NOW)
@@ -40,9 +40,9 @@ def test_what_a_webhook_gives_up_is_listed_in_the_inboxs_order() -> None:
 
 
 def test_what_waits_for_another_attempt_is_counted_by_why_the_last_one_failed() -> None:
-    lanes = Lanes({})
+    lanes = Lanes({}, NOW)
     for offset, key in ((1, "one"), (2, "one"), (3, "other")):
-        lanes.add(Pointer(0, offset, key))
+        lanes.add(Pointer(0, offset, key), NOW)
     for _ in range(2):
         pointer = lanes.take(NOW, retries=True)
         assert pointer is not None
@@ -63,7 +63,7 @@ def test_what_is_asked_for_is_noted_and_the_connector_begun_anew() -> None:
     after = before.of(records)
     assert after.target("hook") == Target(State.RUNNING, 5)
     assert [(one.event, one.asked_for) for one in undelivered(after, "hook")] == [("0/9", True), ("0/10", False)]
-    lanes = Lanes(after.progress("hook"))
+    lanes = Lanes(after.progress("hook"), NOW)
     assert (lanes.waiting, lanes.undelivered) == (1, 1)
 
 

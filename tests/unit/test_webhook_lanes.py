@@ -10,9 +10,9 @@ NOW = 1_000_000
 
 
 def lanes_with(*keys: str) -> Lanes:
-    lanes = Lanes({})
+    lanes = Lanes({}, NOW)
     for offset, key in enumerate(keys):
-        lanes.add(Pointer(0, offset, key))
+        lanes.add(Pointer(0, offset, key), NOW)
     return lanes
 
 
@@ -37,7 +37,7 @@ def test_one_event_of_a_key_is_tried_at_a_time_and_other_keys_go_on() -> None:
     assert lanes.due_ms() == NOW + 5000
     assert lanes.take(NOW + 5000, retries=False) is None
     assert taken(lanes, NOW + 5000) is first
-    lanes.delivered(first)
+    lanes.delivered(first, NOW)
     assert taken(lanes).offset == 1
 
 
@@ -52,20 +52,47 @@ def test_what_is_given_up_leaves_a_note_and_what_is_behind_it_goes_on() -> None:
         "key": "a",
         "attempts": 1,
         "first_failed_ms": NOW,
-        "next_ms": 0,
         "reason": "http-422",
         "status": 422,
         "given_up_ms": NOW + 7,
     }
 
 
+def test_what_waits_behind_an_event_that_is_given_up_has_waited_its_day_with_it() -> None:
+    lanes = lanes_with("a", "a")
+    first = taken(lanes)
+    lanes.failed(first, "http-500", 500, NOW + 5)
+    lanes.give_up(first, NOW + 10)
+    assert lanes.failed(taken(lanes), "http-500", 500, NOW + 20) == NOW  # since it was added
+
+
+def test_what_waits_behind_an_event_that_is_taken_after_all_has_a_day_of_its_own() -> None:
+    lanes = lanes_with("a", "a")
+    fail(lanes, taken(lanes), NOW + 10)
+    lanes.delivered(taken(lanes, NOW + 10), NOW + 10)
+    assert lanes.failed(taken(lanes, NOW + 10), "http-500", 500, NOW + 20) == NOW + 20
+
+
+def test_what_was_put_off_has_its_turn_with_what_is_tried_again() -> None:
+    lanes = lanes_with("a", "b")
+    fail(lanes, taken(lanes), NOW + 10)
+    lanes.put_off(NOW + 5)
+    assert not lanes.has_fresh()
+    assert lanes.take(NOW + 5, retries=False) is None
+    assert taken(lanes, NOW + 5).offset == 1
+    assert lanes.take(NOW + 9, retries=True) is None
+    early = lanes.take(NOW + 9, retries=True, early=True)
+    assert early is not None
+    assert early.offset == 0
+
+
 def test_the_progress_hears_of_what_waits_and_of_nothing_that_went_well_at_once() -> None:
     lanes = lanes_with("a", "b")
-    lanes.delivered(taken(lanes))
+    lanes.delivered(taken(lanes), NOW)
     fail(lanes, taken(lanes), NOW + 1)
     assert list(lanes.changes()) == ["waiting/0/1"]
     assert lanes.changes() == {}
-    lanes.delivered(taken(lanes, NOW + 1))
+    lanes.delivered(taken(lanes, NOW + 1), NOW)
     assert lanes.changes() == {"waiting/0/1": None}
 
 
@@ -73,7 +100,7 @@ def test_another_life_goes_on_in_order_with_attempts_and_times() -> None:
     lanes = lanes_with("a", "b", "a")
     fail(lanes, taken(lanes), NOW + 9000)
     progress = json.loads(json.dumps(lanes.changes()))
-    again = Lanes(dict(reversed(progress.items())))  # as compaction leaves them: in any order
+    again = Lanes(dict(reversed(progress.items())), NOW)  # as compaction leaves them: in any order
     assert again.waiting == 3
     assert taken(again).offset == 1
     assert again.take(NOW, retries=True) is None
@@ -86,19 +113,19 @@ def test_what_a_person_asks_for_is_tried_anew_and_nothing_else_is() -> None:
     given_up = {"key": "a", "attempts": 8, "first_failed_ms": 1, "given_up_ms": 2, "reason": "x", "status": None}
     progress: dict[str, Any] = {f"undelivered/0/{offset}": given_up for offset in (4, 5)}
     progress |= {f"redeliver/0/{offset}": {"asked_ms": NOW} for offset in (4, 99)}
-    lanes = Lanes(progress)
+    lanes = Lanes(progress, NOW)
     assert (lanes.waiting, lanes.undelivered) == (1, 1)
     pointer = taken(lanes)
     assert (pointer.offset, pointer.attempts) == (4, 0)
     changes = lanes.changes()
-    assert changes.pop("waiting/0/4")["attempts"] == 0
+    assert changes.pop("waiting/0/4") == {"key": "a", "behind_since_ms": NOW}
     assert changes == {"undelivered/0/4": None, "redeliver/0/4": None, "redeliver/0/99": None}
 
 
 def test_an_event_that_waits_already_is_not_taken_twice() -> None:
     lanes = lanes_with("a")
     lanes.changes()
-    lanes.add(Pointer(0, 0, "a"))
+    lanes.add(Pointer(0, 0, "a"), NOW)
     assert lanes.waiting == 1
 
 
@@ -136,18 +163,18 @@ def test_nobody_finds_a_key_by_its_digest_and_events_without_a_key_wait_for_none
 def test_whatever_happens_each_key_stays_in_order_and_counts_add_up(data: st.DataObject) -> None:
     keys = data.draw(st.lists(st.sampled_from("abcd"), min_size=1, max_size=30))
     chance = data.draw(st.randoms(use_true_random=False))
-    lanes, progress, now, arrived = Lanes({}), dict[str, Any](), NOW, 0
+    lanes, progress, now, arrived = Lanes({}, NOW), dict[str, Any](), NOW, 0
     under_way: list[Pointer] = []
     ended: dict[str, list[int]] = {key: [] for key in keys}
     while arrived < len(keys) or lanes.waiting:
         step = chance.random()
         if arrived < len(keys) and step < 0.3:
-            lanes.add(Pointer(0, arrived, keys[arrived]))
+            lanes.add(Pointer(0, arrived, keys[arrived]), now)
             arrived += 1
         elif under_way and step < 0.8:
             pointer = under_way.pop(chance.randrange(len(under_way)))
             if chance.random() < 0.5:
-                lanes.delivered(pointer)
+                lanes.delivered(pointer, now)
                 ended[pointer.key].append(pointer.offset)
             elif chance.random() < 0.2:
                 lanes.failed(pointer, "r", None, now)
@@ -159,7 +186,9 @@ def test_whatever_happens_each_key_stays_in_order_and_counts_add_up(data: st.Dat
             assert all(found.lane != other.lane for other in under_way)
             under_way.append(found)
         elif chance.random() < 0.1 and not under_way:  # a crash after a commit: another life
-            lanes = Lanes(progress)
+            lanes = Lanes(progress, now)
+        elif chance.random() < 0.2:
+            lanes.put_off(now)
         now += 1
         for name, value in json.loads(json.dumps(lanes.changes())).items():
             if value is None:

@@ -5,6 +5,8 @@ import contextlib
 import datetime as dt
 import socket
 import ssl
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Self
@@ -229,6 +231,23 @@ async def test_tls_checks_the_urls_name_at_the_pinned_address(tmp_path: Path) ->
                 await made.request("POST", {}, b"{}")
 
 
+def test_an_encrypted_key_is_refused_and_its_password_asked_of_nobody(tmp_path: Path) -> None:
+    certificate, plain = Authority(tmp_path).issue("bus.example")
+    key = serialization.load_pem_private_key(plain.read_bytes(), None)
+    encryption = serialization.BestAvailableEncryption(b"geheim")
+    encrypted = tmp_path / "encrypted.key"
+    encrypted.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption))
+    asking = (
+        "import sys; from connectors.plugins.webhook.settings import WebhookConfig as Config\n"
+        "Config(url='https://r.example', origin='a', secret_files=['s'],"
+        " client_certificate_file=sys.argv[1], client_key_file=sys.argv[2]).tls()"
+    )
+    command = [sys.executable, "-c", asking, str(certificate), str(encrypted)]
+    asked = subprocess.run(command, input=b"geheim\n", start_new_session=True, capture_output=True, check=False)
+    assert b"SSLError" in asked.stderr
+    assert b"pass phrase" not in asked.stderr
+
+
 async def test_mutual_tls_shows_our_certificate(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     certificate, key = authority.issue("bus.example")
@@ -300,6 +319,28 @@ async def test_a_receiver_may_give_its_permission_later(
     assert world.receiver.numbers() == [1]
     assert world.progress["permission"]["per_minute"] == 60
     await world.restart()  # it stands, though the receiver withholds the headers again
+    world.clock.forward(1)
+    assert world.sink.room() > 0
+    await world.sink.stop()
+
+
+async def test_permission_by_callback_stands_however_long_the_receiver_cannot_be_asked(
+    tmp_path: Path, local: Callable[[str], httpx.AsyncClient]
+) -> None:
+    port = free_port()
+    world = waiting_for_callback(tmp_path, port)
+    await world.start()
+    told = world.receiver.asked[0]["WebHook-Request-Callback"]
+    async with local(f"http://127.0.0.1:{port}") as client:
+        await client.get(told.removeprefix("https://bus.example"))
+    await world.idle(24 * 3600)
+    assert len(world.receiver.asked) == 2
+    await world.idle(23 * 3600)
+    assert len(world.receiver.asked) == 2  # withheld again; it is asked daily
+    world.receiver.permits = lambda _: Answer(501)
+    await world.idle(3 * 24 * 3600)
+    await world.restart()
+    assert len(world.receiver.asked) == 4
     assert world.sink.room() > 0
     await world.sink.stop()
 

@@ -72,11 +72,11 @@ async def test_a_receiver_that_answers_500_for_an_hour_receives_everything_in_or
 async def test_the_log_says_why_nothing_is_taken_and_does_not_repeat_itself(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    world = World(tmp_path, Told(lambda _headers, _body: Answer(401)))
+    world = World(tmp_path, Told(lambda _, body: Answer(401 + json.loads(body)["n"] % 2)))
     await world.start()
-    await world.deliver(*(delivery(n, f"k{n}") for n in range(5)))
+    await world.deliver(*(delivery(n, f"k{n}") for n in range(6)))
     told = [record.getMessage() for record in caplog.records if "does not take events" in record.getMessage()]
-    assert len(told) == 1
+    assert len(told) == 2
     assert "http-401" in told[0]
     await world.sink.stop()
 
@@ -133,11 +133,12 @@ async def test_progress_and_logs_hold_nothing_of_an_event(tmp_path: Path, caplog
     await world.start()
     await world.deliver(delivery(1, "3210142211266547", subject="Siti Rahayu"), delivery(2, "3210142211266547"))
     await world.idle(10)
+    await world.deliver(delivery(3, "3210142211266547"))
     for told in (json.dumps(world.progress), caplog.text):
         assert "3210142211266547" not in told
         assert "Siti" not in told
         assert "e1" not in told.replace("retry", "")
-    assert len(world.kept("undelivered/")) == 1
+    assert (len(world.kept("undelivered/")), len(world.kept("waiting/"))) == (2, 1)
     await world.sink.stop()
 
 
@@ -193,9 +194,12 @@ async def test_retry_after_is_obeyed_for_everything(tmp_path: Path) -> None:
     assert len(world.receiver.posted) == 1
     assert world.sink.room() == 0
     mended(world.receiver)
-    await world.idle(99)
-    assert len(world.receiver.posted) == 1
+    await world.idle(98)
+    await world.restart()  # also by the next life, which does not ask for permission before
     await world.idle(1)
+    assert (len(world.receiver.asked), len(world.receiver.posted)) == (1, 1)
+    await world.idle(1)
+    assert len(world.receiver.asked) == 2
     assert sorted(world.receiver.numbers()) == [1, 2]
     assert world.sink.room() > 0
     await world.sink.stop()
@@ -371,7 +375,7 @@ async def test_an_inbox_that_cannot_be_read_stops_the_connector(tmp_path: Path) 
     await world.sink.stop()
 
 
-async def test_it_takes_no_more_than_may_wait(tmp_path: Path) -> None:
+async def test_it_takes_no_more_than_may_wait_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     world = World(tmp_path, refusing("k", status=422), most_waiting=10)
     await world.start()
     assert isinstance(world.sink, Bounded)
@@ -381,6 +385,9 @@ async def test_it_takes_no_more_than_may_wait(tmp_path: Path) -> None:
     assert world.sink.room() == 2
     await world.deliver(*(delivery(n) for n in range(8, 10)))
     assert world.sink.room() == 0
+    for _ in range(3):
+        await world.idle()
+    assert caplog.text.count("no more are taken") == 1
     mended(world.receiver)
     await world.idle(10)
     assert world.sink.room() > 0
@@ -398,6 +405,117 @@ async def test_it_takes_more_at_a_time_from_a_quick_receiver(tmp_path: Path) -> 
         number += room
     assert taken == [8, 16, 32, 64, 128, 256, 500, 500, 500]
     assert len(world.receiver.taken) == number
+    await world.sink.stop()
+
+
+async def test_events_that_fail_again_and_again_do_not_hold_up_others(tmp_path: Path) -> None:
+    class Ticking(Told):
+        """A receiver whose answers take a second of the clock, so that something is due all the while."""
+
+        async def request(self, method: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
+            await asyncio.sleep(0.01)
+            world.clock.forward(1)
+            return await super().request(method, headers, body)
+
+    bad = [f"bad{n}" for n in range(50)]
+    receiver = Ticking(refusing(*bad, status=422).answers)
+    world = World(tmp_path, receiver, retry_delays_seconds=[1])
+    await world.start()
+    await world.deliver(*(delivery(n, key) for n, key in enumerate(bad)))
+    began = time.monotonic()
+    await world.deliver(*(delivery(100 + n, f"good{n}") for n in range(8)))
+    assert time.monotonic() - began < 5
+    assert sorted(receiver.numbers()) == list(range(100, 108))
+    await world.idle()
+    assert time.monotonic() - began < 8
+    await world.sink.stop()
+
+
+async def test_what_the_rate_does_not_permit_yet_stays_in_the_inbox(tmp_path: Path) -> None:
+    world = World(tmp_path, rate_per_minute=2)
+    await world.start()
+    assert world.sink.room() == 0
+    world.clock.forward(30)
+    assert world.sink.room() == 1
+    await world.deliver(delivery(1))
+    assert (world.receiver.numbers(), world.sink.room()) == ([1], 0)
+    await world.sink.stop()
+
+
+@pytest.mark.parametrize("answers", [Told(lambda *_: Answer(500)), Told(lambda *_: Answer(429, {"retry-after": "0"}))])
+async def test_while_a_receiver_is_out_of_order_the_inbox_waits_though_all_keys_wait_already(
+    tmp_path: Path, answers: Told
+) -> None:
+    world, number, seconds = World(tmp_path, answers), 0, 24 * 3600
+    await world.start()
+    for _ in range(seconds // 5):
+        if room := world.sink.room():
+            await world.deliver(*(delivery(number + n, f"k{(number + n) % 12}") for n in range(room)))
+            number += room
+        await world.idle(5)
+    assert number < 100 + seconds / 30
+    assert len(answers.posted) < 100 + seconds / 30  # and it is left alone
+    mended(answers)
+    await world.idle(30)
+    assert world.sink.room() > 1
+    await world.sink.stop()
+
+
+async def test_while_one_request_shows_how_the_receiver_is_no_other_event_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sink_module, "_PATIENCE_SECONDS", 0.1)
+    slow = Slow("slow")
+    slow.answers = lambda *_: Answer(500)
+    world = World(tmp_path, slow)
+    await world.start()
+    await world.deliver(*(delivery(n, f"k{n}") for n in range(10)))
+    world.clock.forward(30)
+    assert world.sink.room() == 1
+    await world.deliver(delivery(10, "slow"))
+    assert world.sink.room() == 0
+    await world.sink.stop()
+
+
+async def test_a_receiver_that_says_what_is_wrong_with_an_event_is_in_order(tmp_path: Path) -> None:
+    receiver = Told(lambda *_: Answer(500))
+    world = World(tmp_path, receiver)
+    await world.start()
+    await world.deliver(*(delivery(n, f"k{n}") for n in range(10)))
+    world.clock.forward(30)
+    receiver.answers = lambda *_: Answer(422)
+    await world.deliver(delivery(10, "k10"))
+    assert world.sink.room() > 1
+    await world.sink.stop()
+
+
+async def test_a_key_that_always_fails_keeps_a_days_events_and_no_more(tmp_path: Path) -> None:
+    world = World(tmp_path, refusing("bad", status=422))
+    await world.start()
+    for hour in range(4 * 24):
+        await world.deliver(delivery(hour, "bad"))
+        for _ in range(4):
+            await world.idle(900)
+    assert 20 <= len(world.kept("waiting/")) <= 24
+    waited = [
+        note["given_up_ms"] - START_MS - int(name.rpartition("/")[2]) * 3_600_000
+        for name, note in world.kept("undelivered/").items()
+    ]
+    assert len(waited) >= 72
+    assert all(24 * 3_600_000 <= one <= 25 * 3_600_000 for one in waited)
+    await world.sink.stop()
+
+
+async def test_what_waits_of_event_types_that_are_wanted_no_longer_is_not_sent(tmp_path: Path) -> None:
+    world = World(tmp_path, refusing("k"))
+    await world.start()
+    await world.deliver(delivery(1), delivery(2, type="id.go.a.other.v1"))
+    mended(world.receiver)
+    world.config = world.config.model_copy(update={"event_types": ("id.go.a.other.v1",)})
+    await world.restart()
+    await world.idle(10)
+    assert world.receiver.numbers() == [2]
+    assert world.kept("waiting/") == {}
     await world.sink.stop()
 
 

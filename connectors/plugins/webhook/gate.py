@@ -22,9 +22,13 @@ class Gate:
         """Whether the receiver is taken to be out of order."""
         return self._rest_ms > 0
 
+    def is_shut(self, now_ms: int) -> bool:
+        """Whether nothing may be sent."""
+        return now_ms < self._shut_until_ms
+
     def slots(self, most: int, now_ms: int) -> int:
         """How many requests may be under way, of ``most``."""
-        if now_ms < self._shut_until_ms:
+        if self.is_shut(now_ms):
             return 0
         return 1 if self.doubtful else most
 

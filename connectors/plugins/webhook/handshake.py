@@ -6,8 +6,8 @@ from typing import Any, Final, Self
 
 from connectors.plugins.webhook.answers import Answer
 
-_DAY_MS: Final = 24 * 3600 * 1000
-GRACE_MS: Final = _DAY_MS  # how long a permission outlives its day while the receiver cannot be asked
+DAY_MS: Final = 24 * 3600 * 1000
+_GRACE_MS: Final = DAY_MS  # how long a permission outlives its day while the receiver cannot be asked
 _ANY: Final = "*"
 _RATE: Final = re.compile("[1-9][0-9]{0,8}")
 _SERVER_ERROR, _TRANSIENT = 500, (408, 429)
@@ -46,11 +46,11 @@ class Permission:
 
     def due_ms(self) -> int:
         """When it is to be asked for again."""
-        return self.granted_ms + _DAY_MS
+        return self.granted_ms + DAY_MS
 
     def good_without_asking(self, now_ms: int) -> bool:
         """Whether it may be relied upon while the receiver cannot be asked."""
-        return now_ms < self.due_ms() + GRACE_MS
+        return self.by_callback or now_ms < self.due_ms() + _GRACE_MS
 
 
 def request_headers(origin: str, per_minute: int | None, callback: str | None) -> dict[str, str]:

@@ -6,7 +6,7 @@ Nothing here does I/O, and nothing here holds an event: pointers into the inbox 
 import hashlib
 import heapq
 from collections import deque
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, Final, Self
 
 from connectors.runtime.contract import Progress
@@ -28,6 +28,7 @@ class Pointer:
             wait for each other, which costs time and nothing else.
         attempts: that failed.
         first_failed_ms: when the first did.
+        behind_since_ms: since when it has waited behind others of its key, none of which was taken.
         next_ms: when to try again.
         reason: why the last one failed, a word.
         status: its HTTP status.
@@ -38,6 +39,7 @@ class Pointer:
     key: str
     attempts: int = 0
     first_failed_ms: int | None = None
+    behind_since_ms: int | None = None
     next_ms: int = 0
     reason: str | None = None
     status: int | None = None
@@ -60,8 +62,9 @@ class Pointer:
         return cls(partition, offset, **{name: told for name, told in value.items() if name in known})
 
     def told(self) -> dict[str, Any]:
-        """For the progress."""
-        return {name: value for name, value in asdict(self).items() if name not in ("partition", "offset")}
+        """For the progress: what has a name of its own there, or says nothing, is left out."""
+        said = {field.name: getattr(self, field.name) for field in fields(self)[2:]}
+        return {name: value for name, value in said.items() if value not in (None, 0)}
 
 
 def key_digest(key: bytes | None, offset: int) -> str:
@@ -72,11 +75,12 @@ def key_digest(key: bytes | None, offset: int) -> str:
 class Lanes:
     """Every pointer, and what has changed since somebody last asked."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, now_ms: int) -> None:
         """Go on from what earlier lives wrote; what people want redelivered is due at once."""
         self._lanes: dict[LaneKey, deque[Pointer]] = {}
         self._busy: set[LaneKey] = set()
-        self._fresh: deque[LaneKey] = deque()  # lanes whose first event has not been tried
+        self._new: set[str] = set()  # places of what was added since `put_off`
+        self._fresh: deque[LaneKey] = deque()  # lanes whose first event is new
         self._later: list[tuple[int, LaneKey]] = []  # a heap of the others, by when; may hold what is past
         self._changes: dict[str, Any] = {}
         self._written: set[str] = set()  # names of WAITING that the progress holds
@@ -87,30 +91,33 @@ class Lanes:
                 self._written.add(name)
                 pointers.append(Pointer.read(name.removeprefix(WAITING), value))
             elif name.startswith(REDELIVER):
-                pointers += self._redelivered(name, progress)
+                pointers += self._redelivered(name, progress, now_ms)
         for pointer in sorted(pointers, key=lambda one: (one.partition, one.offset)):
             self._lanes.setdefault(pointer.lane, deque()).append(pointer)
         self.waiting = len(pointers)
-        for lane in self._lanes:
-            self._enqueue(lane)
+        for lane, queue in self._lanes.items():
+            self._enqueue(lane, queue[0].next_ms)
 
-    def add(self, pointer: Pointer) -> None:
+    def add(self, pointer: Pointer, now_ms: int) -> None:
         """A new event, behind those of its key; one that waits already (the inbox is read again) stays as it is."""
         if WAITING + pointer.place in self._written:
             return
-        is_new = pointer.lane not in self._lanes
+        self._new.add(pointer.place)
+        if pointer.lane in self._lanes:
+            pointer.behind_since_ms = now_ms
+        else:
+            self._fresh.append(pointer.lane)
         self._lanes.setdefault(pointer.lane, deque()).append(pointer)
         self._touch(pointer)
         self.waiting += 1
-        if is_new:
-            self._fresh.append(pointer.lane)
 
-    def take(self, now_ms: int, *, retries: bool) -> Pointer | None:
+    def take(self, now_ms: int, *, retries: bool, early: bool = False) -> Pointer | None:
         """The next event to try, if one is due; nobody is given its lane until one says what became of it.
 
-        Events that have been tried before come first, if ``retries``; else only those that have not been are given.
+        New ones come last, if ``retries``, and those that are not due count as well, if ``early``; else only new ones
+        are given.
         """
-        lane = self._due_retry(now_ms) if retries else None
+        lane = self._next_retry(now_ms, early=early) if retries else None
         if lane is None and self._fresh:
             lane = self._fresh.popleft()
         if lane is None:
@@ -119,51 +126,58 @@ class Lanes:
         return self._lanes[lane][0]
 
     def has_fresh(self) -> bool:
-        """Whether an event could be tried for the first time."""
+        """Whether a new event could be tried."""
         return bool(self._fresh)
 
+    def put_off(self, now_ms: int) -> None:
+        """What is new is so no longer: it has its turn with those that are tried again."""
+        self._new.clear()
+        while self._fresh:
+            self._enqueue(self._fresh.popleft(), now_ms)
+
     def due_ms(self) -> int | None:
-        """When the next event is to be tried again; None: none waits for that."""
+        """When the next event that is not new is to be tried; None: none waits for that."""
         while self._later and not self._stands(*self._later[0]):
             heapq.heappop(self._later)
         return self._later[0][0] if self._later else None
 
-    def delivered(self, pointer: Pointer) -> None:
-        """The receiver has it."""
-        self._leave(pointer)
+    def delivered(self, pointer: Pointer, now_ms: int) -> None:
+        """The receiver has it, or is to have it no longer; what is behind it has a whole day of its own."""
+        self._leave(pointer, now_ms)
+        if pointer.lane in self._lanes:
+            self._lanes[pointer.lane][0].behind_since_ms = None
 
     def failed(self, pointer: Pointer, reason: str, status: int | None, now_ms: int) -> int:
-        """An attempt failed; `wait` or `give_up` says what follows. Returns when the first attempt failed."""
+        """An attempt failed; `wait` or `give_up` says what follows. Returns since when it has not been delivered."""
         pointer.attempts += 1
         pointer.reason, pointer.status = reason, status
         pointer.first_failed_ms = pointer.first_failed_ms or now_ms
-        return pointer.first_failed_ms
+        return pointer.behind_since_ms or pointer.first_failed_ms
 
     def wait(self, pointer: Pointer, next_ms: int) -> None:
         """Try it again then; what is behind it waits too."""
-        pointer.next_ms = next_ms
         self._touch(pointer)
         self._busy.discard(pointer.lane)
-        self._enqueue(pointer.lane)
+        self._enqueue(pointer.lane, next_ms)
 
     def give_up(self, pointer: Pointer, now_ms: int) -> None:
         """It is a person's now; what is behind it goes on."""
         self._changes[UNDELIVERED + pointer.place] = {**pointer.told(), "given_up_ms": now_ms}
         self.undelivered += 1
-        self._leave(pointer)
+        self._leave(pointer, now_ms)
 
     def untried(self, pointer: Pointer) -> None:
         """It was taken and then not tried: it is due as before."""
         self._busy.discard(pointer.lane)
-        self._enqueue(pointer.lane, at_once=True)
+        self._enqueue(pointer.lane, pointer.next_ms)
 
     def wake(self, now_ms: int, within_ms: int) -> None:
         """The receiver is in order again: try what waits soon, spread over ``within_ms``."""
         idle = [lane for lane in self._lanes if lane not in self._busy and self._lanes[lane][0].attempts]
         for number, lane in enumerate(idle):
-            first = self._lanes[lane][0]
-            first.next_ms = min(first.next_ms, now_ms + within_ms * number // len(idle))
-            self._enqueue(lane)
+            soon_ms = now_ms + within_ms * number // len(idle)
+            if soon_ms < self._lanes[lane][0].next_ms:
+                self._enqueue(lane, soon_ms)
 
     def changes(self) -> dict[str, Any]:
         """What has changed in the progress since the last call."""
@@ -174,7 +188,7 @@ class Lanes:
                 (self._written.discard if value is None else self._written.add)(name)
         return changed
 
-    def _redelivered(self, name: str, progress: Progress) -> list[Pointer]:
+    def _redelivered(self, name: str, progress: Progress, now_ms: int) -> list[Pointer]:
         """What a person wants redelivered, if it is still there; the wish is forgotten in any case."""
         place = name.removeprefix(REDELIVER)
         self._changes[name] = None
@@ -183,28 +197,30 @@ class Lanes:
             return []
         self._changes[UNDELIVERED + place] = None
         self.undelivered -= 1
-        again = Pointer.read(place, {"key": given_up["key"]})
+        again = Pointer.read(place, {"key": given_up["key"], "behind_since_ms": now_ms})
         self._touch(again)
         return [again]
 
-    def _enqueue(self, lane: LaneKey, *, at_once: bool = False) -> None:
+    def _enqueue(self, lane: LaneKey, next_ms: int) -> None:
         first = self._lanes[lane][0]
-        if first.attempts:
-            heapq.heappush(self._later, (first.next_ms, lane))
-        elif at_once:
-            self._fresh.appendleft(lane)
-        else:
+        if self._is_new(first):
             self._fresh.append(lane)
+        else:
+            first.next_ms = next_ms
+            heapq.heappush(self._later, (next_ms, lane))
 
-    def _due_retry(self, now_ms: int) -> LaneKey | None:
+    def _is_new(self, pointer: Pointer) -> bool:
+        return not pointer.attempts and pointer.place in self._new
+
+    def _next_retry(self, now_ms: int, *, early: bool) -> LaneKey | None:
         due_ms = self.due_ms()
-        return heapq.heappop(self._later)[1] if due_ms is not None and due_ms <= now_ms else None
+        return heapq.heappop(self._later)[1] if due_ms is not None and (early or due_ms <= now_ms) else None
 
     def _stands(self, when_ms: int, lane: LaneKey) -> bool:
         queue = self._lanes.get(lane)
-        return bool(queue and lane not in self._busy and queue[0].attempts and queue[0].next_ms == when_ms)
+        return bool(queue and lane not in self._busy and not self._is_new(queue[0]) and queue[0].next_ms == when_ms)
 
-    def _leave(self, pointer: Pointer) -> None:
+    def _leave(self, pointer: Pointer, now_ms: int) -> None:
         lane = self._lanes[pointer.lane]
         lane.popleft()
         self.waiting -= 1
@@ -215,7 +231,7 @@ class Lanes:
         else:
             self._changes.pop(name, None)
         if lane:
-            self._enqueue(pointer.lane)
+            self._enqueue(pointer.lane, now_ms)
         else:
             del self._lanes[pointer.lane]
 

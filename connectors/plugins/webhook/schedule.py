@@ -14,7 +14,7 @@ class Schedule:
 
     Attributes:
         delays: seconds before the second, third ... attempt; the last one repeats.
-        give_up_after: seconds from the first failure to the last attempt.
+        give_up_after: seconds from when an event was not delivered to the last attempt.
         chance: where jitter comes from.
     """
 
@@ -22,12 +22,12 @@ class Schedule:
     give_up_after: float
     chance: random.Random
 
-    def next_ms(self, attempts: int, first_failed_ms: int, now_ms: int) -> int | None:
+    def next_ms(self, attempts: int, since_ms: int, now_ms: int) -> int | None:
         """When to try again after that many failed attempts; None: never.
 
         Nothing is given up without an attempt at the end: who was told to wait longer tries once more afterwards.
         """
-        last_ms = first_failed_ms + round(self.give_up_after * 1000)
+        last_ms = since_ms + round(self.give_up_after * 1000)
         if now_ms >= last_ms:
             return None
         delay = self.delays[min(attempts, len(self.delays)) - 1] * self.chance.uniform(1 - _JITTER, 1 + _JITTER)

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from connectors.plugins.webhook.answers import Answer, NoAnswer
 from connectors.plugins.webhook.callback import Callback
-from connectors.plugins.webhook.handshake import Denied, Permission, cannot_say, permission, request_headers
+from connectors.plugins.webhook.handshake import DAY_MS, Denied, Permission, cannot_say, permission, request_headers
 from connectors.plugins.webhook.receiver import Receiver
 from connectors.plugins.webhook.settings import WebhookConfig
 from connectors.runtime.context import Context
@@ -40,8 +40,8 @@ class Subscription:
         self._changed = False
         self._callback: Callback | None = None
 
-    async def start(self) -> None:
-        """Ask for permission.
+    async def start(self, *, ask: bool) -> None:
+        """Ask for permission; without ``ask`` only if none is known.
 
         Raises:
             ConnectorFailed: the receiver does not give it, or cannot be asked and has not given it of late.
@@ -57,7 +57,8 @@ class Subscription:
                     reason=f"nothing can listen at callback_listen ({self._config.callback_listen}): {error}",
                     remedy="choose an address of this machine that is free.",
                 ) from None
-        await self.keep()
+        if ask or not self.permitted():
+            await self.keep()
 
     async def keep(self) -> None:
         """Ask again, if it is time; raises as `start`."""
@@ -118,11 +119,12 @@ class Subscription:
     def _denied(self, error: Denied, answer: Answer) -> None:
         withheld = "webhook-allowed-origin" not in answer.headers  # section 4.2: it may be about to call back
         if self._callback is not None and withheld:
-            by_callback = self._known is not None and self._known.by_callback
-            if not by_callback:
-                self._known = None
-                self._log.warning("the receiver has not given its permission; waiting for it to call back")
-            self._next_ms = self._now_ms() + _ASK_AGAIN_MS * (1 if not by_callback else 12)
+            if self._known is not None and self._known.by_callback:
+                self._next_ms = self._now_ms() + DAY_MS
+                return
+            self._known = None
+            self._log.warning("the receiver has not given its permission; waiting for it to call back")
+            self._next_ms = self._now_ms() + _ASK_AGAIN_MS
             return
         raise ConnectorFailed(
             connector=self._name,
