@@ -25,6 +25,7 @@ from lintas.errors import ConnectorDisabled, ConnectorFailed
 
 SYSTEM = "bnpb.early-warning"
 INBOX = f"inbox.{SYSTEM}"
+VAST = f"1{'0' * 70}.50"
 QUAKES = Codec(json.loads((EVENTS / f"{EARTHQUAKE}.avsc").read_text()))
 
 
@@ -128,6 +129,7 @@ async def test_values_of_every_type_come_back_as_they_were(tmp_path: Path) -> No
         ("moment", {"type": "long", "logicalType": "timestamp-micros"}),
         ("local", {"type": "long", "logicalType": "local-timestamp-millis"}),
         ("money", {"type": "bytes", "logicalType": "decimal", "precision": 40, "scale": 2}),
+        ("vast", {"type": "bytes", "logicalType": "decimal", "precision": 80, "scale": 2}),
         ("parts", {"type": "array", "items": ["null", person]}),
         ("names", {"type": "map", "values": "string"}), ("either", ["int", "string"]),
         ("nothing", record("N")),
@@ -139,7 +141,8 @@ async def test_values_of_every_type_come_back_as_they_were(tmp_path: Path) -> No
         "boolean": True, "long": 2**40, "double": 0.5, "bytes": b"\0", "fixed": b"ab", "enum": "A",
         "date": dt.date(2026, 1, 2), "time": dt.time(1, 2, 3),
         "moment": dt.datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=dt.UTC), "local": dt.datetime(2026, 1, 2),  # noqa: DTZ001  local
-        "money": Decimal("12345678901234567890123456789012345678.90"), "parts": [{"u": one}, None],
+        "money": Decimal("12345678901234567890123456789012345678.90"), "vast": Decimal(VAST),
+        "parts": [{"u": one}, None],
         "names": {"id": "Gempa"}, "either": 5, "nothing": {}, "tree": {"left": {"left": None}}, "day": "Monday",
         "day_": "Senin", "none": None,
     }  # fmt: skip
@@ -150,6 +153,7 @@ async def test_values_of_every_type_come_back_as_they_were(tmp_path: Path) -> No
         "parts": [{"u": str(one)}, None],
         "names": [("id", "Gempa")],
         "either": "5",
+        "vast": VAST,
         "nothing": "{}",
         "tree": {"left": '{"left": null}'},
     }

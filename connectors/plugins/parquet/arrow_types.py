@@ -1,7 +1,7 @@
 """Released schemas as Arrow has them: Avro's types to Arrow's, and values to what Arrow takes.
 
 Records are structs, maps are maps, decimals are decimals, moments have their zone. What Parquet has no type for (unions
-of several types, records that hold themselves or nothing) is natural JSON as text.
+of several types, records that hold themselves or nothing, decimals of more than 76 digits) is natural JSON as text.
 """
 
 import functools
@@ -39,6 +39,7 @@ _LOGICAL: Final[Mapping[str, Any]] = {
     "local-timestamp-micros": pa.timestamp("us"),
 }
 _MOST_DIGITS: Final = 38  # of a 128-bit decimal
+_MOST_DIGITS_OF_256: Final = 76
 # What stands beside the payload in each row; CloudEvents' attributes have the names that they have as headers.
 ENVELOPE: Final[Mapping[str, Any]] = {
     "ce_id": pa.string(),
@@ -140,6 +141,8 @@ class _Making:
 def _scalar(resolved: Mapping[str, Any], kind: str, meaning: str | None) -> tuple[Any, Convert | None]:
     if meaning == "decimal":
         digits = resolved["precision"]
+        if digits > _MOST_DIGITS_OF_256:
+            return pa.string(), "{:f}".format
         make = pa.decimal128 if digits <= _MOST_DIGITS else pa.decimal256
         return make(digits, resolved.get("scale", 0)), None
     if meaning == "uuid":
