@@ -2,17 +2,14 @@
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from connectors.runtime.topics import AT_ONCE, TIMEOUT_SECONDS
 from lintas import names
 from lintas.settings import Settings
 from schemas.cluster import options, unavailable
-
-TIMEOUT_SECONDS: Final = 10.0
-AT_ONCE: Final = 8
 
 
 def owned_of(settings: Settings, systems: Iterable[str], principal: str | None = None) -> set[str]:

@@ -16,7 +16,7 @@ from schemas.topic_reader import read_to_end
 from schemas.topic_writer import append
 
 TIMEOUT_SECONDS: Final = 10.0
-AT_ONCE: Final = 8
+AT_ONCE: Final = 16  # systems that are asked about; each waits more than it works
 
 
 def has_topic(settings: Settings, system: str, *, principal: str | None = None) -> bool:
