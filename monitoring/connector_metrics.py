@@ -44,9 +44,12 @@ class ConnectorMetrics:
         self._problems[system] = problem
         self._has_begun = self._has_begun or not problem
 
-    def owned(self, system: str, *, owner: bool) -> None:
-        """Show who runs a system's connectors."""
-        self._owned.labels(system).set(owner)
+    def owned(self, system: str, *, owner: bool | None) -> None:
+        """Show who runs a system's connectors, if it has any."""
+        if owner is None:
+            self._owned.remove_by_labels({"system": system})
+        else:
+            self._owned.labels(system).set(owner)
 
     def became(self, who: Who, state: State) -> None:
         """Show a connector's state, and zeros for what it may do."""

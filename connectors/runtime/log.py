@@ -114,6 +114,8 @@ class SystemLog:
             try:
                 read = (await self._consumer.getmany(self._place, timeout_ms=POLL_MS)).get(self._place, [])
                 position = await self._consumer.position(self._place)
+            except kafka.NOT_ALLOWED:
+                raise  # for good, as far as we can tell
             except KafkaError as error:
                 log.warning("%s: %s; asking again", self._place.topic, error)
                 await asyncio.sleep(RETRY_SECONDS)

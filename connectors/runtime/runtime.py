@@ -112,6 +112,8 @@ class ConnectorRuntime:
                 if await asyncio.to_thread(has_topic, self._settings, system):
                     pause = ASK_SECONDS
                     await self._run(system)
+                else:
+                    self._observer.owned(system, owner=None)
                 self._observer.reached(system, "")
             except Exception as error:  # whatever it is, nobody else would try again
                 why = told(error).partition("\n")[0]

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka.errors import TopicAuthorizationFailedError
 from connector_kinds import KINDS
 from lintas_client import Connection
+from prometheus_client import CollectorRegistry, generate_latest
 
 from connectors.runtime import ownership, runtime, system
 from connectors.runtime.log import SystemLog
@@ -21,6 +23,7 @@ from connectors.runtime.state import ConnectorsState
 from connectors.runtime.system import SystemConnectors
 from lintas.errors import BadSettings
 from lintas.settings import Settings
+from monitoring.connector_metrics import ConnectorMetrics
 from schemas.connector_configs import Configured, Record
 
 SYSTEM = "office.desk"
@@ -127,6 +130,40 @@ async def test_a_topic_that_is_followed_no_more_is_noticed() -> None:
             log.check()
     finally:
         await log.stop()
+
+
+async def test_a_topic_that_may_not_be_read_any_more_is_not_asked_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Consumer:
+        async def getmany(self, *_: object, **__: object) -> None:
+            raise TopicAuthorizationFailedError
+
+        async def stop(self) -> None:
+            pass
+
+    log = SystemLog(CONNECTION)
+    await log._consumer.stop()
+    monkeypatch.setattr(log, "_consumer", Consumer())
+    log._task = asyncio.create_task(log._follow())
+    try:
+        await asyncio.wait({log._task}, timeout=5)
+        with pytest.raises(TopicAuthorizationFailedError):
+            log.check()
+    finally:
+        await log.stop()
+
+
+async def test_nothing_is_told_of_who_runs_a_system_that_has_no_connectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = CollectorRegistry()
+    metrics = ConnectorMetrics(registry)
+    metrics.owned(SYSTEM, owner=False)
+    monkeypatch.setattr(runtime, "has_topic", lambda *_: False)
+    running = ConnectorRuntime(Settings(), KINDS, worker="here", systems=[SYSTEM], observer=metrics)
+    task = asyncio.create_task(running.run())
+    async with asyncio.timeout(5):
+        while f'owned{{system="{SYSTEM}"}}' in generate_latest(registry).decode():  # noqa: ASYNC110  in another thread
+            await asyncio.sleep(0.01)
+        running.stop()
+        await task
 
 
 def test_whether_systems_are_owned_is_asked_of_several_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
