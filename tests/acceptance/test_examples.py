@@ -6,9 +6,11 @@ import functools
 import json
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +27,7 @@ from lintas.stack import certificates
 
 CATALOGUE = Path(__file__).parents[2] / "schemas" / "catalogue"
 EXAMPLES = Path(__file__).parents[2] / "examples"
-PUBLISHER, CONSUMER = "bmkg.inatews", "bnpb.early-warning"
+PUBLISHER, CONSUMER, OPEN_DATA = "bmkg.inatews", "bnpb.early-warning", "ina-digital.open-data"
 INBOX = f"inbox.{CONSUMER}"
 LOGIN_MODULE = "org.apache.kafka.common.security.scram.ScramLoginModule"
 
@@ -149,6 +151,24 @@ def test_a_program_reads_what_every_other_has_published_once_each(
         assert line["data"]["event_id"] == line["event"]["id"]
         assert (line["data"]["magnitude"], line["data"]["depth_km"]) == ("5.8", 140)
         assert "magnitude_tenths" not in line["data"]  # not released
+
+
+def test_the_programs_in_python_publish_and_read_until_they_are_told_to_end(deployment: Deployment) -> None:
+    def program(name: str, system: str) -> tuple[list[str], dict[str, str]]:
+        credentials = {"LINTAS_CREDENTIALS_FILE": str(deployment.credentials_file(system)), "PYTHONUNBUFFERED": "1"}
+        return [sys.executable, str(EXAMPLES / "python" / name)], {**os.environ, **credentials}
+
+    command, environment = program("publish_earthquake.py", PUBLISHER)
+    subprocess.run(command, env=environment, check=True, timeout=60)
+    deployment.settle()
+    command, environment = program("read_earthquakes.py", OPEN_DATA)
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as reading:
+        assert reading.stdout is not None
+        try:
+            assert any("bmkg-2026-0001" in line for line in reading.stdout)
+        finally:
+            reading.send_signal(signal.SIGINT)
+    assert reading.returncode == 0
 
 
 class TlsBus:
