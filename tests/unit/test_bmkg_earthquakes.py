@@ -276,6 +276,15 @@ async def test_an_earthquake_that_cannot_be_read_costs_no_other_and_is_noted_onc
     ]
 
 
+async def test_of_a_feed_in_which_nothing_can_be_read_each_earthquake_is_told_of_once(bmkg: str) -> None:
+    driven = DrivenSource()
+    broken = [NEWEST | {"Magnitude": "big", "Jam": f"08:{minute:02}:03 WIB"} for minute in range(30)]
+    for _ in range(2):
+        Bmkg.answers = {"/TEWS/gempaterkini.json": feed(broken)}
+        await life(driven, source(bmkg, "gempaterkini"), feeds=1)
+    assert driven.set_aside == 30
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [

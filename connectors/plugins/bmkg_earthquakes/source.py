@@ -21,7 +21,7 @@ from lintas.errors import ConnectorFailed
 _SEEN: Final = "seen"
 _UNREADABLE: Final = "unreadable"
 _REMEMBERED: Final = 500  # events; the feeds hold about 30
-_TOLD: Final = 20
+_TOLD: Final = 50  # of those that cannot be read; more than the feeds hold, or each reading would tell of some again
 _LARGEST_BYTES: Final = 1024 * 1024
 _LONGEST_WAIT_SECONDS: Final = 3600.0
 _IDLE_SECONDS: Final = 1.0
