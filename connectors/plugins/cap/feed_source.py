@@ -88,13 +88,9 @@ class FeedSource(Source):
             return await self._ask()
         return await self._work()
 
-    async def refused(self, refusals: Sequence[Refusal]) -> bool:
-        """List the reasons; the entry counts as done, or it would stand in the way of all others."""
-        for refusal in refusals:
-            self._set_aside(
-                b"", [Problem("event", "refused", reason) for reason in refusal.reasons], refusal.event.origin
-            )
-        return True
+    async def refused(self, refusals: Sequence[Refusal]) -> bool:  # noqa: ARG002  there are none
+        """Never called: what the intake gives is ready."""
+        return False
 
     async def written(self, portion: Portion) -> None:
         """Nothing: the feed is somebody else's."""
@@ -195,10 +191,10 @@ class FeedSource(Source):
         if (folder := self._settings.refused_folder) is None:
             return
         folder.mkdir(parents=True, exist_ok=True)
-        name = hashlib.sha256(message or origin.encode()).hexdigest()
+        name = hashlib.sha256(message).hexdigest()
         (folder / f"{name}.xml").write_bytes(message)
         report = {"origin": origin, "problems": as_json(problems)}
-        (folder / f"{name}.problems.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+        (folder / f"{name}.problems.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
     def _rest(self) -> None:
         self._next = time.monotonic() + self._settings.every_seconds
