@@ -73,6 +73,7 @@ class Bus:
 
     events: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     progress: dict[str, Any] = dataclasses.field(default_factory=dict)
+    set_aside: int = 0
 
     def commit(self, events: Sequence[Mapping[str, Any]], progress: Progress) -> None:
         self.events += map(dict, events)
@@ -136,6 +137,7 @@ async def _write(source: Source, bus: Bus, portion: Portion, step: Step) -> None
         assert await source.refused(refusals)
     step("refused")
     bus.commit(good, portion.progress)
+    bus.set_aside += portion.set_aside
     step("committed")
     await source.written(portion)
     step("written")

@@ -42,11 +42,12 @@ class Commit:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Relation:
-    """What a table is called, and its columns with the numbers of their types."""
+    """What a table is called, its columns with the numbers of their types, and whether old rows are there whole."""
 
     number: int
     name: str
     columns: tuple[tuple[str, int], ...]
+    whole: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -107,14 +108,15 @@ class _Cursor:
 def _relation(cursor: _Cursor) -> Relation:
     (number,) = cursor.take_all("I")
     schema, table = cursor.text(), cursor.text()
-    _, count = cursor.take_all("bh")
+    identity = cursor.take("c")
+    (count,) = cursor.take_all("h")
     columns = []
     for _ in range(count):
         cursor.take_all("b")
         name = cursor.text()
         oid, _ = cursor.take_all("Ii")
         columns.append((name, oid))
-    return Relation(number, f"{schema}.{table}", tuple(columns))
+    return Relation(number, f"{schema}.{table}", tuple(columns), whole=identity == b"f")
 
 
 def _change(kind: bytes, cursor: _Cursor) -> Change:

@@ -7,21 +7,17 @@ written in the same transaction as the events, says where to go on, within a lar
 import asyncio
 import contextlib
 import datetime as dt
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from collections.abc import Sequence
+from typing import Final
 
-import psycopg
-from psycopg.adapt import Transformer
-from psycopg.pq import Format
 from psycopg.sql import Identifier
-from psycopg.types.json import set_json_loads
 from pydantic import Field
 
-from connectors.mapping import BadMapping, EventMapping, Mapper, Unmappable
+from connectors.mapping import BadMapping, Mapper, Unmappable
+from connectors.plugins.postgres.changes import Records, RowEvents, TableMapping
 from connectors.plugins.postgres.database import Connection, DatabaseConfig, connected, problems_of, told
-from connectors.plugins.postgres.payload import fitted, parsed
-from connectors.plugins.postgres.pgoutput import Unchanged, Value
-from connectors.plugins.postgres.slot import Found, Place, Slot, number, written
+from connectors.plugins.postgres.payload import fitted
+from connectors.plugins.postgres.slot import Found, Place, Slot, SlotMoved, number, written
 from connectors.plugins.postgres.statements import SCHEMA_NAME, query
 from connectors.runtime.context import Context
 from connectors.runtime.contract import Outgoing, Portion, Progress, Refusal
@@ -34,17 +30,6 @@ _REMEDY: Final = (
     "the server needs wal_level = logical, the connector's role the attribute REPLICATION and rights on the table "
     "`refused`: `lintas connector sql replication` prints what to install and says the rest."
 )
-
-
-class RowEvents(EventMapping):
-    """Which changes of a table become events, and how."""
-
-    table: str = Field(description="the table with its schema: `public.births`", pattern=r"^[^.]+\.[^.]+$")
-    on: list[Literal["insert", "update", "delete"]] = Field(
-        ["insert"],
-        min_length=1,
-        description="kinds of changes; those of updates and deletions know the row before as `old.<column>`",
-    )
 
 
 class ReplicationConfig(DatabaseConfig):
@@ -67,14 +52,15 @@ class ReplicationSource:
         self._connection: Connection | None = None
         self._slot: Slot | None = None
         self._identity = ""
-        self._mappers: list[tuple[RowEvents, Mapper]] = []
+        self._mappings: list[TableMapping] = []
+        self._records: Records | None = None
         self._began = False  # the place at which we began is in the progress
         self._moved_at = 0.0
 
     async def start(self, progress: Progress) -> None:
         """Find or make the slot, and go on from the progress."""
         self._connection = connection = await connected(self._config, self._context.name)
-        set_json_loads(lambda text: parsed(text if isinstance(text, str) else bytes(text).decode()), connection)
+        self._records = Records(connection)
         with self._told():
             await self._check_tables(connection)
             self._slot = await self._find_slot(connection, Place.of(progress))
@@ -90,13 +76,15 @@ class ReplicationSource:
             return Portion((), slot.place.progress())
         with self._told():
             before = slot.place
-            if (found := await slot.changes(self._config.rows)) is None:
-                await asyncio.sleep(_WAIT_SECONDS)
+            try:
                 found = await slot.changes(self._config.rows)
+            except SlotMoved as moved:
+                raise self._moved(before, moved.to) from None
             if found is None:
+                await asyncio.sleep(_WAIT_SECONDS)
                 return self._quiet(slot)
-            events = [event for change in found for event in await self._events(change)]
-        return Portion(events, slot.place.progress()) if slot.place != before else None
+            portion = await self._portion(found, slot.place)
+        return portion if slot.place != before else None
 
     async def refused(self, refusals: Sequence[Refusal]) -> bool:
         """List them in the table ``refused``."""
@@ -152,16 +140,19 @@ class ReplicationSource:
                 "max_slot_wal_keep_size: drop it, and go on as with a slot that is gone.",
             )
         if place is not None and number(confirmed) > place.done:
+            raise self._moved(place, number(confirmed))
+        end = await (await connection.execute(query("log_end"))).fetchone()
+        if place is not None and end is not None and number(end[0]) < place.done:
             raise self._disabled(
-                f"somebody else has moved the replication slot {name} from {written(place.done)} to {confirmed}",
-                "give this connector a slot of its own; publish what was committed between the two places by other "
-                "means, then delete the connector and create it under another name.",
+                f"the database was set back: its log ends at {end[0]}, and is published up to {written(place.done)}",
+                "find out what was committed since it was set back and publish it by other means; then delete this "
+                "connector, drop its slot, and create it under another name.",
             )
         return Slot(connection, name, publication, place or Place(number(confirmed)))
 
     async def _check_tables(self, connection: Connection) -> None:
         found = await connection.execute(query("published_tables"), {"publication": self._config.publication})
-        tables = {name: (set(columns), whole) for name, columns, whole in await found.fetchall()}
+        tables = {name: (oid, set(columns), whole) for name, oid, columns, whole in await found.fetchall()}
         problems = []
         for number_of, events in enumerate(self._config.events):
             field = f"events.{number_of}"
@@ -170,13 +161,13 @@ class ReplicationSource:
             except BadMapping as error:
                 problems += [f"{field}.{problem}" for problem in error.problems]
                 continue
-            self._mappers.append((events, mapper))
             if events.table not in tables:
                 problems.append(f"{field}.table: {events.table} is not in the publication {self._config.publication}")
                 continue
-            columns, whole = tables[events.table]
-            unknown = {name for name in mapper.columns if name.removeprefix("old.").split(".")[0] not in columns}
-            problems += [f"{field}: {events.table} has no column {name}" for name in sorted(unknown)]
+            oid, columns, whole = tables[events.table]
+            mapping = TableMapping(events, mapper, oid)
+            self._mappings.append(mapping)
+            problems += [f"{field}: {events.table} has no column {name}" for name in mapping.unknown(columns)]
             if not whole and set(events.on) != {"insert"}:
                 problems.append(f"{field}.on: ALTER TABLE {events.table} REPLICA IDENTITY FULL is needed for this")
         if problems:
@@ -186,61 +177,46 @@ class ReplicationSource:
                 remedy="mend the settings, or the publication: its owner can ALTER PUBLICATION ... ADD TABLE.",
             )
 
-    async def _events(self, found: Found) -> list[Outgoing]:
-        """The events that a change becomes; what cannot be one is listed as refused."""
-        events = []
-        meant = [
-            (of, mapper)
-            for of, mapper in self._mappers
-            if of.table == found.relation.name and found.change.kind in of.on
-        ]
-        for at, (mapping, mapper) in enumerate(meant):
-            place = f"{self._identity}-{found.place.commit:x}-{found.place.changes}"
-            event_id = f"{place}-{at}" if at else place
-            origin = f"{found.change.kind} of {found.relation.name} at {written(found.place.commit)}"
-            try:
-                mapped = mapper.event(self._record(found))
-            except Unmappable as error:
-                reasons = [str(problem) for problem in error.problems]
-                await self._refuse(event_id, mapping.event_type, origin, reasons)
-                continue
-            except (psycopg.DataError, ValueError):
-                await self._refuse(
-                    event_id, mapping.event_type, origin, ["a value is out of any range that events have"]
-                )
-                continue
-            if mapped is not None:
-                codec = (await self._context.registry.event_type(mapped.event_type)).codec
-                events.append(
-                    Outgoing(
-                        mapped.event_type,
-                        fitted(codec.type, mapped.data),
-                        mapped.id or event_id,
-                        mapped.subject,
-                        mapped.time or dt.datetime.fromtimestamp(found.seconds, dt.UTC),
-                        mapped.key,
-                        origin=origin,
-                    )
-                )
-        return events
+    async def _portion(self, found: Sequence[Found], place: Place) -> Portion:
+        """The events that changes become; what cannot be one is listed as refused."""
+        events, listed = [], 0
+        for one in found:
+            change, table = one.change, one.relation
+            meant = [mapping for mapping in self._mappings if mapping.is_for(table, change.kind)]
+            for at, mapping in enumerate(meant):
+                name = f"{self._identity}-{one.place.commit:x}-{one.place.changes}{f'-{at}' if at else ''}"
+                origin = f"{change.kind} of {table.name} at {written(one.place.commit)}"
+                try:
+                    event = await self._event(one, mapping, name, origin)
+                except Unmappable as error:
+                    reasons = [str(problem) for problem in error.problems]
+                    await self._refuse(name, mapping.events.event_type, origin, reasons)
+                    listed += 1
+                else:
+                    events += [] if event is None else [event]
+        return Portion(events, place.progress(), listed)
 
-    def _record(self, found: Found) -> Mapping[str, Any]:
-        """The row's values by column, those before the change below ``old``."""
-        change, columns = found.change, found.relation.columns
-        old = None if change.old is None else self._values(columns, change.old)
-        if change.new is None:
-            return {**(old or {}), "old": old or {}}
-        before = change.old or (None,) * len(columns)
-        new = [had if now is Unchanged.UNCHANGED else now for now, had in zip(change.new, before, strict=True)]
-        return {**self._values(columns, new), "old": old or {}}
+    async def _event(self, found: Found, mapping: TableMapping, name: str, origin: str) -> Outgoing | None:
+        """The event that a change becomes by one mapping, if it is meant.
 
-    def _values(self, columns: Sequence[tuple[str, int]], row: Sequence[Value]) -> dict[str, Any]:
-        """Texts of the log as Python values, by their types' numbers; of types that psycopg does not know, as texts."""
-        reading = Transformer(self._connection)
-        return {
-            name: reading.get_loader(oid, Format.TEXT).load(value) if isinstance(value, bytes) else None
-            for (name, oid), value in zip(columns, row, strict=True)
-        }
+        Raises:
+            Unmappable: it cannot become one.
+        """
+        assert self._records is not None, "started first"
+        mapping.check(found)
+        mapped = mapping.mapper.event(self._records.record(found))
+        if mapped is None:
+            return None
+        codec = (await self._context.registry.event_type(mapped.event_type)).codec
+        return Outgoing(
+            mapped.event_type,
+            fitted(codec.type, mapped.data),
+            mapped.id or name,
+            mapped.subject,
+            mapped.time or dt.datetime.fromtimestamp(found.seconds, dt.UTC),
+            mapped.key,
+            origin=origin,
+        )
 
     async def _refuse(self, event_id: str, event_type: str, origin: str, reasons: Sequence[str]) -> None:
         assert self._connection is not None, "started first"
@@ -248,6 +224,14 @@ class ReplicationSource:
         row = {"id": event_id, "event_type": event_type, "origin": origin, "reason": "; ".join(reasons)}
         with self._told():
             await self._connection.execute(statement, row)
+
+    def _moved(self, place: Place, to: int) -> ConnectorDisabled:
+        return self._disabled(
+            f"somebody else has moved the replication slot {self._config.slot} "
+            f"from {written(place.done)} to {written(to)}",
+            "give this connector a slot of its own; publish what was committed between the two places by other "
+            "means, then delete the connector and create it under another name.",
+        )
 
     def _disabled(self, reason: str, remedy: str) -> ConnectorDisabled:
         return ConnectorDisabled(connector=self._context.name, reason=reason, remedy=remedy)

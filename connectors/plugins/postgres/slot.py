@@ -9,7 +9,7 @@ import dataclasses
 from typing import Any, Final
 
 import psycopg
-from psycopg.sql import Literal
+from psycopg.sql import Identifier, Literal
 
 from connectors.plugins.postgres.database import Connection
 from connectors.plugins.postgres.pgoutput import Begin, Change, Commit, Relation, decoded
@@ -17,6 +17,15 @@ from connectors.plugins.postgres.statements import query
 from connectors.runtime.contract import Progress
 
 _LOOK_CHANGES: Final = 10_000  # after so many no further transaction is read with one look
+_PORTION_BYTES: Final = 2_000_000
+
+
+class SlotMoved(Exception):
+    """Somebody else has moved the slot past where we are."""
+
+    def __init__(self, to: int) -> None:
+        self.to = to
+        super().__init__(written(to))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,7 +70,8 @@ class Slot:
     def __init__(self, connection: Connection, name: str, publication: str, place: Place) -> None:
         self._connection = connection
         self._name = name
-        self._look_at = query("slot_peek", slot=Literal(name), publication=Literal(publication))
+        named = Identifier(publication).as_string(connection)  # the option is a list of identifiers
+        self._look_at = query("slot_peek", slot=Literal(name), publication=Literal(named))
         self.place = place
         self.quiet_until = -1  # up to this place in the log nothing more has been committed
         self._cursor: Any = None
@@ -70,18 +80,21 @@ class Slot:
         self._count = 0
 
     async def changes(self, most: int) -> list[Found] | None:
-        """The changes of the next ``most`` messages, which may be none; None: nothing more has been committed."""
+        """The changes of the next ``most`` messages or two megabytes, maybe none; None: nothing more is committed.
+
+        What was read before is on the bus by now.
+
+        Raises:
+            SlotMoved: what was committed before that place was not seen here.
+        """
         until = await self._look() if self._cursor is None else 0
         if until == self.quiet_until:
             return None
-        rows = await self._cursor.fetchmany(most)
-        if len(rows) < most:
-            await self._cursor.close()
-            self._cursor = None
-        if until and not rows:
+        messages = await self._fetch(most)
+        if until and not messages:
             self.quiet_until = until
             return None
-        return [found for (message,) in rows if (found := self._read(message)) is not None]
+        return [found for message in messages if (found := self._read(message)) is not None]
 
     async def release(self) -> None:
         """Let the server forget the log up to where transactions are done with; only once that is on the bus.
@@ -101,15 +114,36 @@ class Slot:
     async def _look(self) -> int:
         """Have the server read what was committed since the slot's place; up to where it has looked.
 
-        It keeps what it found for us, on disk if it is much.
+        It keeps what it found for us, on disk if it is much. What is done with is released before, or a slot that was
+        not moved (we died in between) would show the same again and again.
         """
+        await self.release()
         end = await (await self._connection.execute(query("log_end"))).fetchone()
         until = number(end[0]) if end else 0
         if until != self.quiet_until:
             self._cursor = self._connection.cursor("log", withhold=True)
             self._relations = {}
             await self._cursor.execute(self._look_at, {"until": written(until), "changes": _LOOK_CHANGES}, binary=True)
+            state = await (await self._connection.execute(query("slot_state"), {"slot": self._name})).fetchone()
+            if state and number(state[1]) > self.place.done:
+                raise SlotMoved(number(state[1]))
         return until
+
+    async def _fetch(self, most: int) -> list[bytes]:
+        """The next messages of the look, which is let go of at its end.
+
+        They are asked for in growing numbers, since each may be as large as a row is.
+        """
+        messages: list[bytes] = []
+        step = 1
+        while self._cursor is not None and len(messages) < most and sum(map(len, messages)) < _PORTION_BYTES:
+            step = min(2 * step, most - len(messages))
+            rows = await self._cursor.fetchmany(step)
+            messages += [message for (message,) in rows]
+            if len(rows) < step:
+                await self._cursor.close()
+                self._cursor = None
+        return messages
 
     def _read(self, message: bytes) -> Found | None:
         """The change that a message tells of, unless it was done with before."""

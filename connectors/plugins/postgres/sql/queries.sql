@@ -82,8 +82,8 @@ SELECT pg_current_wal_flush_lsn()::text
 SELECT system_identifier::text FROM pg_control_system()
 
 -- name: published_tables
--- The tables of a publication with their columns, and whether the log has their whole old rows.
-SELECT schemaname || '.' || tablename AS name, attnames::text[] AS columns, relreplident = 'f' AS whole
+-- The tables of a publication with their numbers and columns, and whether the log has their whole old rows.
+SELECT schemaname || '.' || tablename AS name, pg_class.oid, attnames::text[] AS columns, relreplident = 'f' AS whole
 FROM pg_publication_tables
 JOIN pg_namespace ON nspname = schemaname
 JOIN pg_class ON relnamespace = pg_namespace.oid AND relname = tablename
