@@ -140,6 +140,7 @@ def test_a_row_that_the_bus_refuses_says_why_without_values_and_the_rest_goes_on
 
 
 def test_numbers_and_bytes_arrive_as_the_schema_has_them(database: Database) -> None:
+    database.run("ALTER ROLE CURRENT_USER SET bytea_output = escape")  # no matter how the program's session writes them
     database.run(
         "CREATE TABLE goods (who text, n numeric, price numeric(12,2), weight numeric, seal bytea, at timestamptz)"
     )
@@ -202,6 +203,40 @@ def test_a_mapping_that_names_no_column_fails_with_the_column_and_the_way_to_wri
     )
     with pytest.raises(psycopg.errors.UndefinedColumn, match=r"column nmae.*\n.*constants begin"):
         database.run("INSERT INTO people VALUES ('Ani')")
+
+
+@pytest.mark.parametrize("time", ["infinity", "-infinity", "0044-03-15 BC", "12026-11-24"])
+def test_a_row_of_a_time_that_events_cannot_have_is_refused_and_the_rest_goes_on(database: Database, time: str) -> None:
+    timed = "INSERT INTO lintas.outbox (event_type, payload, time) VALUES (%s, %s::jsonb, %s::timestamptz)"
+    database.run(timed, EVENT_TYPE, '{"who": "x", "n": 1}', time)
+    database.run(timed, EVENT_TYPE, '{"who": "x", "n": 2}', "2026-11-24T08:02:03.5+07")
+    bus = Bus()
+    run(source(database), bus, lambda: states(database) == {"published": 1, "refused": 1})
+    ((reason,),) = database.run("SELECT reason FROM lintas.outbox WHERE state = 'refused'")
+    assert reason == "time: is not a moment as RFC 3339 writes it"
+
+
+@pytest.mark.parametrize("wrong", ["BEFORE INSERT ON people FOR EACH ROW", "AFTER INSERT ON people"])
+def test_a_trigger_that_would_swallow_the_row_or_sees_none_fails_the_statement(database: Database, wrong: str) -> None:
+    database.run("CREATE TABLE people (name text)")
+    database.run(
+        f"CREATE TRIGGER told {wrong} EXECUTE FUNCTION "
+        f"""lintas.outbox_from_row('{EVENT_TYPE}', '{{"who": "=x", "n": 1}}')"""
+    )
+    with pytest.raises(psycopg.errors.TriggerProtocolViolated, match=r"told is not made AFTER ... FOR EACH ROW"):
+        database.run("INSERT INTO people VALUES ('Ani')")
+
+
+def test_under_load_too_rows_are_removed_after_their_time_and_nothing_piles_up(database: Database) -> None:
+    write(database, 1, 2)
+    run(source(database), Bus(), lambda: states(database) == {"published": 2})
+    database.run("UPDATE lintas.outbox SET published_at = now() - interval '8 days'")
+    write(database, 3)
+    busy, bus = source(database), Bus()
+    run(busy, bus, lambda: len(bus.events) == 20, lambda at: write(database, 4) if at == "polled" else None)
+    assert states(database) == {"published": 20, "waiting": 1}
+    assert busy._connection is not None
+    assert len(busy._connection._notifies_backlog or ()) < 5
 
 
 def test_published_rows_are_removed_after_their_time(database: Database) -> None:

@@ -9,8 +9,9 @@ instance, and people, off rows that are on their way.
 
 import asyncio
 import contextlib
+import datetime as dt
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from lintas_client import UnknownEventType
 from psycopg.sql import SQL, Identifier
@@ -65,10 +66,10 @@ class OutboxSource:
         """The next waiting rows, locked until they are written."""
         connection = self._open()
         with self._told():
+            await self._tidy(connection)
+            await _heard(connection, 0)  # of rows that are looked for now
             if (portion := await self._claim(connection)) is None:
-                await self._tidy(connection)
-                async for _ in connection.notifies(timeout=_WAIT_SECONDS, stop_after=1):
-                    pass
+                await _heard(connection, _WAIT_SECONDS)
                 portion = await self._claim(connection)
         return portion
 
@@ -119,12 +120,12 @@ class OutboxSource:
         return Portion(events, {_IDS: [event.id for event in events], _MENDED: mended})
 
     async def _event(
-        self, row: int, event_id: str, event_type: str, payload: str, subject: str | None, key: str | None, time: Any
+        self, row: int, event_id: str, event_type: str, payload: str, subject: str | None, key: str | None, time: str
     ) -> Outgoing:
         data = parsed(payload)
         with contextlib.suppress(UnknownEventType):  # told with the other refusals
             data = fitted((await self._context.registry.event_type(event_type)).codec.type, data)
-        return Outgoing(event_type, data, event_id, subject, time, key, origin=f"outbox row {row}")
+        return Outgoing(event_type, data, event_id, subject, _moment(time), key, origin=f"outbox row {row}")
 
     async def _publish(self, connection: Connection, progress: Progress) -> None:
         ids, mended = progress.get(_IDS) or [], progress.get(_MENDED) or {}
@@ -132,7 +133,7 @@ class OutboxSource:
         await connection.execute(statement, {"ids": ids, "refusals": [mended.get(event_id, 0) for event_id in ids]})
 
     async def _tidy(self, connection: Connection) -> None:
-        """Remove some of the rows whose time is over, while there is nothing else to do."""
+        """Remove some of the rows whose time is over, each minute until there is none: more than one look publishes."""
         now = asyncio.get_running_loop().time()
         if not self._config.keep_days or now - self._tidied < _TIDY_SECONDS:
             return
@@ -140,6 +141,20 @@ class OutboxSource:
         done = await connection.execute(query("outbox_tidy", outbox=self._outbox), {"seconds": seconds})
         if not done.rowcount:
             self._tidied = now
+
+
+async def _heard(connection: Connection, seconds: float) -> None:
+    """Take what NOTIFY has told; if nothing, wait for it."""
+    async for _ in connection.notifies(timeout=seconds, stop_after=1):
+        pass
+
+
+def _moment(written: str) -> dt.datetime | str:
+    """PostgreSQL also has moments before the year 1, after 9999 and infinite: those are left for the event's check."""
+    try:
+        return dt.datetime.fromisoformat(written)
+    except ValueError:
+        return written
 
 
 EXAMPLE = """\

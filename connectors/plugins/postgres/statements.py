@@ -8,7 +8,7 @@ from typing import Final, LiteralString, cast
 from psycopg.sql import SQL, Composable, Composed
 
 FOLDER: Final = Path(__file__).parent / "sql"
-SCHEMA_NAME: Final = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
+SCHEMA_NAME: Final = r"^[A-Za-z_][A-Za-z0-9_]{0,55}$"  # the channel of its outbox fits into 63 bytes too
 _NAME = re.compile(SCHEMA_NAME)
 _QUERY = re.compile(r"^-- name: (\w+)\n((?:.+\n?)+)", re.MULTILINE)
 
@@ -22,7 +22,7 @@ def installation(name: str, schema: str | None = None) -> str:
 
     Raises:
         LookupError: there is no such file.
-        ValueError: the schema is not called by letters, digits and underscores.
+        ValueError: the schema is not called by letters, digits and underscores, 56 at most.
     """
     if name not in installable():
         raise LookupError(f"there is no SQL called {name}; there are {', '.join(installable())}")

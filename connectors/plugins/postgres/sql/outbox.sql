@@ -103,12 +103,17 @@ $$;
 -- Arguments: the event type; the payload's shape; if need be the shapes of subject, key and time. It writes with the
 -- rights of its owner, so that programs need none on the outbox.
 CREATE OR REPLACE FUNCTION outbox_from_row() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET bytea_output = hex AS $$
 DECLARE
     old_row jsonb := CASE WHEN TG_OP IN ('UPDATE', 'DELETE') THEN to_jsonb(OLD) END;
     new_row jsonb := CASE WHEN TG_OP = 'DELETE' THEN old_row ELSE to_jsonb(NEW) END;
     made jsonb := outbox_payload(coalesce(TG_ARGV[2], '{}')::jsonb, new_row, old_row);
 BEGIN
+    IF TG_WHEN <> 'AFTER' OR TG_LEVEL <> 'ROW' THEN
+        RAISE EXCEPTION 'the trigger % is not made AFTER ... FOR EACH ROW', TG_NAME
+            USING ERRCODE = 'trigger_protocol_violated',
+                  HINT = 'What it returns would keep the row itself from being written: make it anew.';
+    END IF;
     INSERT INTO outbox (event_type, payload, subject, key, time) VALUES (
         TG_ARGV[0],
         outbox_payload(TG_ARGV[1]::jsonb, new_row, old_row),

@@ -22,7 +22,7 @@ WITH claimed AS MATERIALIZED (
 ), measured AS (
     SELECT id, sum(size) OVER (ORDER BY id) - size AS before FROM claimed
 )
-SELECT id, event_id, event_type, payload::text, subject, outbox.key, time, refusals
+SELECT id, event_id, event_type, payload::text, subject, outbox.key, to_jsonb(time) #>> '{{}}' AS time, refusals
 FROM {outbox} AS outbox JOIN measured USING (id)
 WHERE before < 2000000 AND NOT EXISTS (
     SELECT FROM held
@@ -52,7 +52,7 @@ WHERE event_id = %(id)s AND state = 'waiting'
 DELETE FROM {outbox} WHERE id IN (
     SELECT id FROM {outbox}
     WHERE state = 'published' AND published_at < now() - make_interval(secs => %(seconds)s)
-    ORDER BY published_at LIMIT 5000
+    ORDER BY published_at LIMIT 5000 FOR UPDATE SKIP LOCKED
 )
 
 -- name: slot_state
