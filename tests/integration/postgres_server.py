@@ -91,15 +91,17 @@ class Server:
         with psycopg.connect(self.superuser_dsn(), autocommit=True) as connection:
             connection.execute(statement)
 
-    def database(self, folder: Path, *, replication: bool = False) -> Database:
-        """A new database with two new roles."""
+    def database(self, folder: Path, *, replication: bool = False, encoding: str | None = None) -> Database:
+        """A new database with two new roles; an ``encoding`` other than the cluster's brings its own locale."""
         name = f"t{secrets.token_hex(6)}"
         dsns = []
         for role in (f"{name}_owner", f"{name}_connector"):
             may = SQL("REPLICATION" if replication and role.endswith("connector") else "NOREPLICATION")
             self.run(SQL("CREATE ROLE {} LOGIN PASSWORD {} {}").format(Identifier(role), Literal(name), may))
             dsns.append(f"postgresql://{role}:{name}@{LOOPBACK}:{self._ports.postgres}/{name}")
-        self.run(SQL("CREATE DATABASE {} OWNER {}").format(Identifier(name), Identifier(f"{name}_owner")))
+        made = SQL("CREATE DATABASE {} OWNER {}").format(Identifier(name), Identifier(f"{name}_owner"))
+        other = SQL(" TEMPLATE template0 LOCALE_PROVIDER libc LOCALE 'C' ENCODING {}")
+        self.run(made if encoding is None else made + other.format(Literal(encoding)))
         file = folder / f"{name}.dsn"
         file.touch(mode=0o600)
         file.write_text(dsns[1] + "\n")

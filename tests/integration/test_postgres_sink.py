@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import os
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,63 @@ def test_what_postgresql_cannot_hold_is_listed_with_its_place_and_the_rest_goes_
     ]
     assert to.holding() == {"person": 4}
     assert deliver(sink(database.dsn_file))[TopicPartition(INBOX, 2)] == 2
+
+
+def test_what_the_encoding_or_an_index_has_no_room_for_is_listed_and_the_rest_goes_on(
+    postgres_server: Server, tmp_path: Path
+) -> None:
+    made = postgres_server.database(tmp_path, encoding="LATIN1")
+    made.run("CREATE SCHEMA inbox")
+    made.run(f"GRANT USAGE, CREATE ON SCHEMA inbox TO {made.role}")
+    codec = Codec({"type": "record", "name": "T", "fields": [{"name": name, "type": "string"} for name in "abc"]})
+    rows = [
+        {"a": "Ani", "b": "Élise", "c": "é"},
+        {"a": "Siti", "b": "日本", "c": ""},
+        {name: os.urandom(490).hex() for name in "abc"},  # each is short enough, together they are not
+        {"a": "Budi", "b": "", "c": ""},
+    ]
+    to = sink(made.dsn_file, agreements={AGREEMENT: {"key": ["a", "b", "c"]}})
+    deliver(to, [delivery(0, n, row, codec=codec) for n, row in enumerate(rows)])
+    assert read(made, "SELECT a, b FROM inbox.things ORDER BY a") == [("Ani", "Élise"), ("Budi", "")]
+    listed = read(made, 'SELECT "offset", reason FROM inbox.lintas_refused ORDER BY 1')
+    assert [offset for offset, _ in listed] == [1, 2]
+    assert "encoding" in listed[0][1]
+    assert "index" in listed[1][1]
+
+
+def test_who_has_seen_to_a_refused_event_deletes_its_row_and_it_is_held_no_more(database: Database) -> None:
+    async def seen_to() -> None:
+        to = sink(database.dsn_file)
+        try:
+            await to.start({}, None)  # type: ignore[arg-type]  # this sink asks its inbox nothing
+            await give(to, [delivery(0, 0, {**data(0), "select": "Si\0ti"})])
+            assert to.holding() == {"person": 1}
+            read(database, "DELETE FROM inbox.lintas_refused")
+            await to.idle()
+            assert to.holding() == {"person": 0}
+        finally:
+            await to.stop()
+
+    asyncio.run(seen_to())
+
+
+def test_names_are_written_as_they_are_given(database: Database) -> None:
+    odd = {"table": 'Things "of" all', "columns": {'Nik "No"': "child.nik"}, "key": ['Nik "No"']}
+    own = {"schema": "Second", "agreements": {AGREEMENT: odd}}
+    database.run('CREATE SCHEMA "Second"')
+    database.run(f'GRANT USAGE, CREATE ON SCHEMA "Second" TO {database.role}')
+    for n in (0, 7):  # of the same nik
+        deliver(sink(database.dsn_file, **own), [delivery(0, n, data(n))])
+    assert read(database, 'SELECT "Nik ""No""", n FROM "Second"."Things ""of"" all"') == [("0" * 16, 7)]
+
+
+def test_a_column_that_a_view_shows_is_named_where_it_is_in_the_way(database: Database) -> None:
+    fields = [field if field["name"] != "n" else {"name": "n", "type": "long"} for field in SCHEMA["fields"]]
+    wider = delivery(0, 1, {**data(3), "n": 1 << 40}, codec=Codec({**SCHEMA, "fields": fields}))
+    deliver(sink(database.dsn_file), [delivery(0, 0)])
+    read(database, "CREATE VIEW inbox.shown AS SELECT n FROM inbox.things")
+    with pytest.raises(ConnectorFailed, match="cannot alter type of a column used by a view"):
+        deliver(sink(database.dsn_file), [wider])
 
 
 def test_of_two_instances_only_the_later_writes(database: Database) -> None:

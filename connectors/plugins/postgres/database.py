@@ -17,13 +17,20 @@ Connection = psycopg.AsyncConnection[Any]
 _DEFAULTS: Final = {
     "connect_timeout": "10",
     "target_session_attrs": "read-write",
-    # A server that is gone is noticed within half a minute.
+    # A server that is gone is noticed within half a minute while we wait for it, within one if it owes us an
+    # acknowledgement: then keepalives are not sent.
     "keepalives_idle": "10",
     "keepalives_interval": "5",
     "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+    "client_encoding": "UTF8",  # whatever the database's own is
 }
 # Classes of SQLSTATE whose messages name tables, columns, roles and servers, but no value of a row (Appendix A).
-_TELLING: Final = ("08", "28", "3D", "3F", "42", "53", "55", "57", "58")
+_TELLING: Final = ("08", "0A", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "57", "58")
+_CONNECT_REMEDY: Final = (
+    "check the address, role, password, sslmode and sslrootcert in the file that dsn_file names. With verify-full the "
+    "server's certificate bears the host name written there, and an authority in the file of sslrootcert has signed it."
+)
 _OTHERS_MAY_READ: Final = 0o077
 
 
@@ -68,7 +75,7 @@ async def connected(config: DatabaseConfig, connector: str) -> Connection:
     text = config.dsn_file.read_text(encoding="utf-8").strip()
     given = conninfo_to_dict(text)
     ours = {**_DEFAULTS, "application_name": f"lintas {connector}"}
-    with told(connector, "check the address, role and password in the file that dsn_file names."):
+    with told(connector, _CONNECT_REMEDY):
         connection = await psycopg.AsyncConnection.connect(
             make_conninfo(text, **{name: value for name, value in ours.items() if name not in given}), autocommit=True
         )
@@ -92,8 +99,10 @@ def told(connector: str, remedy: str) -> Iterator[None]:
 def _reason(error: psycopg.Error) -> str:
     """What PostgreSQL says, or only what kind of error it is where its words may quote a row."""
     diagnosis = error.diag
-    if error.sqlstate is None:  # from libpq: about the connection
-        return " ".join(str(error).split()) or type(error).__name__
+    if error.sqlstate is None:
+        if isinstance(error, psycopg.DataError):  # from psycopg, with the value
+            return "a value cannot be read or written"
+        return " ".join(str(error).split()) or type(error).__name__  # from libpq: about the connection
     if error.sqlstate[:2] in _TELLING:
         return f"{diagnosis.message_primary} ({error.sqlstate})"
     places = {

@@ -8,11 +8,12 @@ A database that is restored from a backup goes back with its positions, and is g
 import contextlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from aiokafka import TopicPartition
 from lintas_client import Delivery
 from lintas_client.wire.codec import Codec
+from psycopg import errors
 from psycopg.sql import Identifier
 from pydantic import Field
 
@@ -30,6 +31,10 @@ _REMEDY: Final = (
     "`lintas connector sql sink` prints and give it SELECT, INSERT, UPDATE on every table there. A key that the "
     "settings name needs a unique index."
 )
+_UNSTORABLE: Final[Mapping[type[Exception], str]] = {
+    errors.UntranslatableCharacter: "a text holds characters that the database's encoding does not have",
+    errors.ProgramLimitExceeded: "it is larger than an index or a row of the table can hold",
+}
 
 
 class SinkConfig(DatabaseConfig):
@@ -68,10 +73,7 @@ class PostgresSink:
                 query("sink_positions", positions=self._own("positions")), {"connector": self._consumer}
             )
             kept = {TopicPartition(topic, partition): offset for topic, partition, offset in await found.fetchall()}
-            refused = await connection.execute(
-                query("sink_refused", refused=self._own("refused")), {"connector": self._consumer}
-            )
-            (self._refused,) = await refused.fetchone() or (0,)
+            await self._count_refused(connection)
         return kept
 
     async def deliver(self, deliveries: Sequence[Delivery], positions: Mapping[TopicPartition, int]) -> Progress:
@@ -81,13 +83,16 @@ class PostgresSink:
         with self._told():
             async with connection.transaction():
                 await self._hold(connection)
-                refusals = await self._write(connection, deliveries)
+                await self._write(connection, deliveries)
                 await self._keep(connection, positions)
-        self._refused += refusals
         return {}
 
     async def idle(self) -> Progress:
-        """Nothing waits."""
+        """Nothing waits; but somebody may have seen to what was refused."""
+        assert self._connection is not None, "started first"
+        if self._refused:
+            with self._told():
+                await self._count_refused(self._connection)
         return {}
 
     def holding(self) -> Mapping[str, int]:
@@ -121,21 +126,36 @@ class PostgresSink:
                 remedy="none is needed if it is meant to; else stop one of the two. They never write in turn.",
             )
 
-    async def _write(self, connection: Connection, deliveries: Sequence[Delivery]) -> int:
-        """Upsert deliveries, in order in each table; how many were refused."""
-        refusals = 0
+    async def _count_refused(self, connection: Connection) -> None:
+        found = await connection.execute(
+            query("sink_refused", refused=self._own("refused")), {"connector": self._consumer}
+        )
+        (self._refused,) = await found.fetchone() or (0,)
+
+    async def _write(self, connection: Connection, deliveries: Sequence[Delivery]) -> None:
+        """Upsert deliveries, in order in each table; list what it cannot hold."""
         for run in self._runs(deliveries):
             table = await self._table(connection, run[0])
-            rows = []
+            rows: list[tuple[Delivery, list[Any]]] = []
             for delivery in run:
                 try:
-                    rows.append(table.row(delivery))
+                    rows.append((delivery, table.row(delivery)))
                 except Unstorable as error:
-                    refusals += await self._refuse(connection, delivery, str(error))
+                    await self._refuse(connection, delivery, str(error))
             if rows:
-                async with connection.cursor() as cursor:
-                    await cursor.executemany(table.upsert, rows)
-        return refusals
+                await self._upsert(connection, table, rows)
+
+    async def _upsert(self, connection: Connection, table: Table, rows: Sequence[tuple[Delivery, list[Any]]]) -> None:
+        """All at once, or one by one if PostgreSQL finds any that it cannot hold."""
+        try:
+            async with connection.transaction(), connection.cursor() as cursor:
+                await cursor.executemany(table.upsert, [row for _, row in rows])
+        except tuple(_UNSTORABLE) as error:
+            if len(rows) == 1:
+                await self._refuse(connection, rows[0][0], _UNSTORABLE[type(error)])
+                return
+            for row in rows:
+                await self._upsert(connection, table, [row])
 
     def _runs(self, deliveries: Sequence[Delivery]) -> Iterator[list[Delivery]]:
         """Deliveries of one table, agreement and schema that follow one another there."""
@@ -152,7 +172,7 @@ class PostgresSink:
             self._made[made] = await self._tables.table(connection, *made)
         return self._made[made]
 
-    async def _refuse(self, connection: Connection, delivery: Delivery, reason: str) -> int:
+    async def _refuse(self, connection: Connection, delivery: Delivery, reason: str) -> None:
         self._context.log.warning(
             "%s [%d] offset %d is not in its table: %s", delivery.topic, delivery.partition, delivery.offset, reason
         )
@@ -162,7 +182,7 @@ class PostgresSink:
             query("sink_refuse", refused=self._own("refused")),
             {"connector": self._consumer, "reason": reason, **place, **what},
         )
-        return done.rowcount
+        self._refused += done.rowcount
 
     async def _keep(self, connection: Connection, positions: Mapping[TopicPartition, int]) -> None:
         rows = [
