@@ -63,6 +63,7 @@ async def _serve(settings: Settings, listening: socket.socket, url: str) -> None
     import uvicorn
 
     from connectors.gateway.app import build
+    from connectors.gateway.connections import Connection
     from connectors.gateway.live import LiveBus
     from monitoring import spans
     from monitoring.endpoints import Health
@@ -75,6 +76,7 @@ async def _serve(settings: Settings, listening: socket.socket, url: str) -> None
     server = uvicorn.Server(
         uvicorn.Config(
             app,
+            http=Connection,
             log_config=None,
             access_log=False,  # addresses are no business of a log
             server_header=False,
