@@ -95,7 +95,10 @@ class Settings(BaseSettings):
     )
     gateway_certificate_file: Path | None = Field(None, description="the gateway's certificate chain for TLS, PEM")
     gateway_key_file: Path | None = Field(None, description="... and its private key, PEM")
-    gateway_body_bytes: PositiveInt = Field(8_388_608, description="largest body of a request to the gateway")
+    gateway_body_bytes: PositiveInt = Field(
+        8_388_608,
+        description="largest body of a request to the gateway; one system has no more than four such under way",
+    )
     gateway_batch_events: PositiveInt = Field(1_000, description="most events in one request, either way")
     gateway_events_per_second: PositiveFloat = Field(
         2_000, description="what one system may send and fetch through one gateway, ten seconds' worth at once"

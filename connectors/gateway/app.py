@@ -36,6 +36,7 @@ from lintas.settings import Settings
 ISSUER: Final = "/issuer"
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 USUAL_LIMIT: Final = 100
+BODIES_AT_ONCE: Final = 4  # of the largest, of one system: of smaller ones more
 _ANY: Final = {"schema": {"type": "object"}}
 
 
@@ -73,7 +74,12 @@ def build(
         settings,
         bus,
         Callers(issuer, settings.gateway_audience, settings.gateway_system_claim),
-        Limits(settings.gateway_events_per_second, settings.gateway_requests_at_once),
+        Limits(
+            settings.gateway_events_per_second,
+            settings.gateway_requests_at_once,
+            BODIES_AT_ONCE * settings.gateway_body_bytes,
+            measures.limited,
+        ),
         measures,
     )
     app = FastAPI(

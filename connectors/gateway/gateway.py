@@ -12,7 +12,7 @@ from connectors.gateway.callers import Caller, Callers
 from connectors.gateway.limits import Limits
 from connectors.gateway.live import not_served
 from connectors.gateway.measures import Measures
-from connectors.gateway.refusal import Refused, unavailable
+from connectors.gateway.refusal import unavailable
 from lintas.settings import Settings
 
 
@@ -53,12 +53,7 @@ class Gateway:
         caller = await self.callers.caller(request.headers.getlist("authorization"))
         if not self.bus.serves(caller.system):
             raise not_served(caller.system)
-        with contextlib.ExitStack() as held:
-            try:
-                held.enter_context(self.limits.request(caller.system))
-            except Refused:
-                self.measures.limited(caller.system)
-                raise
+        with self.limits.request(caller.system):
             if seconds is None:
                 yield caller
                 return

@@ -1,7 +1,7 @@
 """``POST /events``."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from lintas_client.preparation import Prepared
@@ -20,36 +20,41 @@ def post_events(gateway: Gateway) -> Callable[[Request], Awaitable[Response]]:
     """The route's endpoint."""
 
     async def post(request: Request) -> Response:
-        settings = gateway.settings
-        seconds = settings.gateway_request_seconds
-        async with gateway.admitted(request, seconds) as caller:
-            gateway.limits.spend(caller.system, 1)
-            headers = request.scope["headers"]
-            mode, _ = incoming.mode_of(headers)
-            body = await body_of(request, settings.gateway_body_bytes, seconds / 2)
-            async with gateway.turn:
-                events, checked = _checked(gateway, caller.system, mode, headers, body)
-                await asyncio.sleep(0)
-            system, batch = caller.system, mode == "batch"
-            outcomes: list[publishing.Outcome] = []
-            if checked:
-                outlet = await gateway.bus.outlet(system)
-                outcomes = await publishing.send_all(outlet, checked, max(seconds / 2 - ANSWERING_SECONDS, seconds / 4))
-                if any(one.published == "unknown" for one in outcomes):
-                    gateway.bus.retire(system, outlet)
-            for outcome, name in (("yes", "published"), ("no", "refused"), ("unknown", "unconfirmed")):
-                if count := sum(one.published == outcome for one in outcomes):
-                    gateway.measures.events(system, name, count)
-            answer = publishing.answer(events, outcomes, batch=batch)
-        return Response(as_json(answer), media_type="application/json")
+        async with gateway.admitted(request, gateway.settings.gateway_request_seconds) as caller:
+            with gateway.limits.body(caller.system) as hold:
+                return await _published(gateway, request, caller.system, hold)
 
     return post
 
 
+async def _published(gateway: Gateway, request: Request, system: str, hold: Callable[[int], None]) -> Response:
+    settings = gateway.settings
+    seconds = settings.gateway_request_seconds
+    gateway.limits.spend(system, 1)
+    headers = request.scope["headers"]
+    mode, _ = incoming.mode_of(headers)
+    body = await body_of(request, settings.gateway_body_bytes, seconds / 2, hold)
+    async with gateway.turn:
+        attributes, checked = _checked(gateway, system, mode, headers, body)
+        await asyncio.sleep(0)
+    del body  # what it said is in what will be sent
+    outcomes: list[publishing.Outcome] = []
+    if checked:
+        outlet = await gateway.bus.outlet(system)
+        outcomes = await publishing.send_all(outlet, checked, max(seconds / 2 - ANSWERING_SECONDS, seconds / 4))
+        if any(one.published == "unknown" for one in outcomes):
+            gateway.bus.retire(system, outlet)
+    for outcome, name in (("yes", "published"), ("no", "refused"), ("unknown", "unconfirmed")):
+        if count := sum(one.published == outcome for one in outcomes):
+            gateway.measures.events(system, name, count)
+    answer = publishing.answer(attributes, outcomes, batch=mode == "batch")
+    return Response(as_json(answer), media_type="application/json")
+
+
 def _checked(
     gateway: Gateway, system: str, mode: incoming.Mode, headers: incoming.Headers, body: bytes
-) -> tuple[list[incoming.Incoming], list[Prepared]]:
-    """The events of a request, as they came and as they will be sent.
+) -> tuple[list[Mapping[str, str]], list[Prepared]]:
+    """The events of a request: their attributes as they came, and as they will be sent.
 
     Raises:
         Refused: they cannot be read, are too many, or one of them has problems.
@@ -60,7 +65,8 @@ def _checked(
     gateway.limits.spend(system, max(0, len(events) - 1))
     mine = entitlements.may_publish(gateway.bus.snapshot, system)
     try:
-        return events, publishing.check_all(events, system, mine, batch=mode == "batch")
+        checked = publishing.check_all(events, system, mine, batch=mode == "batch")
     except Refused:
         gateway.measures.events(system, "refused", len(events))
         raise
+    return [event.attributes for event in events], checked

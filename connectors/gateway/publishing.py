@@ -26,10 +26,10 @@ class Outcome:
     kind: str = ""  # of the problem details
     problems: Sequence[Problem] = ()
 
-    def as_json(self, index: int, incoming: Incoming) -> dict[str, Any]:
+    def as_json(self, index: int, attributes: Mapping[str, str]) -> dict[str, Any]:
         """One entry of the results; an id is told only of what was published, never with an error."""
         if self.published == "yes":
-            named = {name: incoming.attributes[name] for name in ("id", "source", "type")}
+            named = {name: attributes[name] for name in ("id", "source", "type")}
             return {"index": index, "published": "yes", "status": 200, **named}
         told: dict[str, Any] = {"index": index, "published": self.published}
         if self.kind:
@@ -61,7 +61,7 @@ def check_all(
         f"{bad} of {len(events)} events cannot be published, so none was.",
         cause="The program that made them and the event type's schema differ.",
         remedy="Mend what `results` names under `errors`, or leave those events out, and send the batch again.",
-        results=_results(events, outcomes),
+        results=_results([event.attributes for event in events], outcomes),
     )
 
 
@@ -95,8 +95,8 @@ async def send_all(outlet: Outlet, events: Sequence[Prepared], seconds: float) -
     return outcomes + [Outcome("no", "not-acknowledged")] * (len(events) - len(outcomes))
 
 
-def answer(events: Sequence[Incoming], outcomes: Sequence[Outcome], *, batch: bool) -> dict[str, Any]:
-    """The answer to a request whose events were sent.
+def answer(events: Sequence[Mapping[str, str]], outcomes: Sequence[Outcome], *, batch: bool) -> dict[str, Any]:
+    """The answer to a request whose events, of which these are the attributes, were sent.
 
     Raises:
         Refused: not all are published for certain.
@@ -118,7 +118,7 @@ def answer(events: Sequence[Incoming], outcomes: Sequence[Outcome], *, batch: bo
     )
 
 
-def _results(events: Sequence[Incoming], outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+def _results(events: Sequence[Mapping[str, str]], outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
     return [outcome.as_json(index, event) for index, (outcome, event) in enumerate(zip(outcomes, events, strict=True))]
 
 

@@ -1,17 +1,28 @@
 """The body of a request, within limits of size and time."""
 
 import asyncio
+from collections.abc import Callable
 
 from starlette.requests import ClientDisconnect, Request
 
 from connectors.gateway.refusal import Refused, malformed
 
 
-async def body_of(request: Request, most_bytes: int, seconds: float) -> bytes:
+def _nobody(_: int) -> None:
+    """Takes no note."""
+
+
+async def body_of(request: Request, most_bytes: int, seconds: float, hold: Callable[[int], None] = _nobody) -> bytes:
     """The body, whole.
 
+    Args:
+        request: whose.
+        most_bytes: it may have.
+        seconds: within which it must come.
+        hold: told of bytes as they come (``Limits.body``).
+
     Raises:
-        Refused: 413: it is larger; 408: it did not arrive in time; 400: it ended too soon.
+        Refused: 413: it is larger; 408: it did not arrive in time; 400: it ended too soon; what ``hold`` raises.
     """
     try:
         if int(request.headers.get("content-length", "0")) > most_bytes:
@@ -22,6 +33,7 @@ async def body_of(request: Request, most_bytes: int, seconds: float) -> bytes:
     try:
         async with asyncio.timeout(seconds):
             async for part in request.stream():
+                hold(len(part))
                 body += part
                 if len(body) > most_bytes:
                     raise too_large(f"A body may have {most_bytes} bytes.")

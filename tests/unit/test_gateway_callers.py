@@ -1,5 +1,6 @@
 """Who may ask the gateway: access tokens, the embedded issuer that gives them, and limits of each system."""
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -273,8 +274,8 @@ async def test_a_system_that_sends_too_much_is_told_when_to_come_again(tmp_path:
 
 
 def test_an_allowance_comes_back_with_time_and_open_requests_are_counted() -> None:
-    now = 0.0
-    limits = Limits(10, 2, lambda: now)
+    now, met = 0.0, list[str]()
+    limits = Limits(10, 2, 1_000, met.append, lambda: now)
     with limits.request(BMKG):
         limits.spend(BMKG, 150)
     with pytest.raises(Refused) as refused, limits.request(BMKG):
@@ -285,6 +286,19 @@ def test_an_allowance_comes_back_with_time_and_open_requests_are_counted() -> No
         pass
     with limits.request(BMKG):
         pass
+    assert met == [BMKG] * 2
+
+
+async def test_a_system_s_requests_hold_no_more_in_memory_than_one_system_may(tmp_path: Path) -> None:
+    bus = MemoryBus()
+    bus.silent = True
+    body = json.dumps([structured()]).encode()
+    sizes = {"gateway_body_bytes": len(body), "gateway_request_seconds": 2}
+    async with visiting(tmp_path, bus, **sizes) as visitor:
+        answers = await asyncio.gather(*(visitor.post(body, {"content-type": BATCH}) for _ in range(6)))
+        assert sorted(one.status_code for one in answers) == [429] * 2 + [503] * 4  # none is confirmed
+        bus.silent = False
+        assert (await visitor.post(body, {"content-type": BATCH})).status_code == 200
 
 
 def test_the_embedded_issuer_is_for_this_machine_alone(tmp_path: Path) -> None:
