@@ -216,6 +216,17 @@ def changed_workbook(part: str, change: Callable[[bytes], bytes]) -> bytes:
     return made.getvalue()
 
 
+async def test_large_rows_are_published_in_portions_of_some_megabytes(tmp_path: Path) -> None:
+    large = "x" * 500_000
+    write(tmp_path / "a.jsonl", [row(number, region=large) for number in range(30)])
+    write(tmp_path / "b.parquet", [row(30 + number, region=large) for number in range(30)])
+    driven, before = DrivenSource(), 0
+    while await driven.life(source(tmp_path), 1):  # a portion in each life
+        assert len(driven.events) - before <= 10
+        before = len(driven.events)
+    assert ids(driven) == [f"q{number}" for number in range(60)]
+
+
 async def test_the_same_content_is_read_once_whatever_it_is_called(tmp_path: Path) -> None:
     driven = DrivenSource()
     for name in ("quakes.csv", "again.csv", "quakes.csv"):

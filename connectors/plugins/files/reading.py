@@ -26,7 +26,7 @@ def rows_of(file: BinaryIO, name: str, settings: Files, wanted: frozenset[str], 
     """
     kind = settings.format_of(name)
     if kind is Format.PARQUET:
-        return parquet_rows(file, wanted, settings.batch, start.records)
+        return parquet_rows(file, wanted, settings.batch, start)
     if kind is Format.EXCEL:
         return excel_rows(file, settings.sheet, settings.skip, wanted, start)
     lines = FileLines(file)

@@ -14,7 +14,7 @@ class Position:
     Attributes:
         records: rows so far, the bad ones among them.
         lines: physical lines so far; of Excel and Parquet, rows of the sheet or table.
-        offset: bytes so far; 0 where a format has no such thing.
+        offset: bytes so far; of Parquet about those of the values, of Excel 0.
     """
 
     records: int = 0

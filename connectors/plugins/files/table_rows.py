@@ -16,8 +16,8 @@ MOST_BYTES: Final = 512 * 1024 * 1024  # of a workbook, unzipped: its texts are 
 _VALUE: Final = bad_row("value", "holds a moment beyond microseconds or the years 1 to 9999, or a map with a key twice")
 
 
-def parquet_rows(file: BinaryIO, wanted: frozenset[str], batch: int, records: int = 0) -> Iterator[Row]:
-    """The rows behind the first ``records``; row groups before them are not read.
+def parquet_rows(file: BinaryIO, wanted: frozenset[str], batch: int, start: Position) -> Iterator[Row]:
+    """The rows behind ``start``; row groups before them are not read.
 
     Raises:
         UnreadableFile: it is no Parquet file, or lacks columns.
@@ -26,10 +26,11 @@ def parquet_rows(file: BinaryIO, wanted: frozenset[str], batch: int, records: in
         table = pq.ParquetFile(file)
         names = list(table.schema_arrow.names)
     check_columns(names, wanted)
-    return _parquet_rows(table, batch, records)
+    return _parquet_rows(table, batch, start)
 
 
-def _parquet_rows(table: Any, batch: int, records: int) -> Iterator[Row]:
+def _parquet_rows(table: Any, batch: int, start: Position) -> Iterator[Row]:
+    records, offset = start.records, start.offset
     behind, groups = 0, list[int]()
     for group in range(table.num_row_groups):
         size = table.metadata.row_group(group).num_rows
@@ -42,7 +43,8 @@ def _parquet_rows(table: Any, batch: int, records: int) -> Iterator[Row]:
         for record in _records(part):
             behind += 1
             if behind > records:
-                yield Row(behind, record, _VALUE if record is None else None, Position(behind, behind))
+                offset += part.nbytes // len(part)
+                yield Row(behind, record, _VALUE if record is None else None, Position(behind, behind, offset))
 
 
 def _records(part: Any) -> list[dict[str, Any] | None]:
