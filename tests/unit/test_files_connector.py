@@ -603,6 +603,15 @@ async def test_a_file_that_cannot_be_read_stops_the_connector_with_the_reason(
     assert ids(await read_all(tmp_path)) == ["q1"]
 
 
+@pytest.mark.parametrize("suffix", ["csv", "xlsx"])
+async def test_a_cell_holds_nothing_that_a_way_could_lead_to(tmp_path: Path, suffix: str) -> None:
+    """`region.name` would be empty in each row, in silence if it may be."""
+    write(tmp_path / f"a.{suffix}", [row(1)])
+    data = MAPPING["data"] | {"region": "region.name"}  # type: ignore[operator]  # a table
+    with pytest.raises(ConnectorFailed, match=r"no column region\.name"):
+        await read_all(tmp_path, mapping=MAPPING | {"data": data})
+
+
 async def test_a_missing_folder_and_a_mapping_that_does_not_fit_stop_the_connector(tmp_path: Path) -> None:
     with pytest.raises(ConnectorFailed, match="No such file"):
         await read_all(tmp_path / "absent")

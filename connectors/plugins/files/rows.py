@@ -58,7 +58,7 @@ def check_columns(names: list[str], wanted: frozenset[str]) -> None:
     twice = [str(number) for number, name in enumerate(names, 1) if names.count(name) > 1]
     if twice:
         raise UnreadableFile(f"its columns {', '.join(twice)} do not each have a name of their own")
-    absent = sorted(name for name in wanted if name not in names and name.split(".")[0] not in names)
+    absent = sorted(wanted.difference(names))
     if absent:
         raise UnreadableFile(
             f"it has no column {', '.join(absent)}, which the mapping names; `csv.columns` names those of a CSV file "

@@ -25,7 +25,7 @@ def parquet_rows(file: BinaryIO, wanted: frozenset[str], batch: int, start: Posi
     with _whole("it is no Parquet file, or not whole"):
         table = pq.ParquetFile(file)
         names = list(table.schema_arrow.names)
-    check_columns(names, wanted)
+    check_columns(names, frozenset(way if way in names else way.split(".")[0] for way in wanted))
     return _parquet_rows(table, batch, start)
 
 
