@@ -12,9 +12,9 @@ from dripping_server import dripping
 from message_intake import context
 from test_cap_messages import alert, info
 
+from connectors.intake.polite import NotFetched, PoliteClient, _retry_after
 from connectors.plugins.cap.feed import Entry, NotAFeed, entries
 from connectors.plugins.cap.feed_source import FeedSource, Settings, build
-from connectors.plugins.cap.polite import NotFetched, PoliteClient, _retry_after
 from connectors.runtime.contract import Portion
 from lintas.errors import ConnectorFailed
 
@@ -198,10 +198,9 @@ async def test_a_server_that_wants_to_be_left_alone_is(server: Server, start: St
     assert await run.round() == ["a-2"]  # though the first one wants it again: it comes last
 
 
-async def test_an_answer_that_drips_for_ever_is_an_alert_that_was_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("connectors.plugins.cap.polite._ANSWER_SECONDS", 0.5)
+async def test_an_answer_that_drips_for_ever_is_an_alert_that_was_not_read() -> None:
     async with dripping() as host:
-        client = PoliteClient(per_minute=600, hosts=frozenset({host}), largest_bytes=1000)
+        client = PoliteClient(per_minute=600, hosts=frozenset({host}), largest_bytes=1000, answer_seconds=0.5)
         with pytest.raises(NotFetched, match="TimeoutError") as missed:
             await client.get(f"http://{host}/1.cap", {})
         await client.close()

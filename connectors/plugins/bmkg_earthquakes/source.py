@@ -1,7 +1,6 @@
 """BMKG's feeds of earthquakes, asked now and then; what is new in them becomes events."""
 
 import asyncio
-import email.utils
 import itertools
 import json
 import time
@@ -9,9 +8,9 @@ import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import httpx
 from pydantic import Field, PositiveInt, field_validator
 
+from connectors.intake.polite import NotFetched, PoliteClient, host_of
 from connectors.plugins.bmkg_earthquakes import quake
 from connectors.runtime.context import Context
 from connectors.runtime.contract import Outgoing, Portion, Progress, Refusal
@@ -23,9 +22,8 @@ _UNREADABLE: Final = "unreadable"
 _REMEMBERED: Final = 500  # events; the feeds hold about 30
 _TOLD: Final = 50  # of those that cannot be read; more than the feeds hold, or each reading would tell of some again
 _LARGEST_BYTES: Final = 1024 * 1024
-_LONGEST_WAIT_SECONDS: Final = 3600.0
 _IDLE_SECONDS: Final = 1.0
-_OK, _NOT_MODIFIED, _TOO_MANY, _UNAVAILABLE = 200, 304, 429, 503
+_PER_MINUTE: Final = 60  # what BMKG allows
 
 
 class BmkgEarthquakes(Config):
@@ -61,8 +59,8 @@ class EarthquakeSource:
     def __init__(self, settings: BmkgEarthquakes, context: Context) -> None:
         self._settings = settings
         self._context = context
-        self._http: httpx.AsyncClient | None = None
-        self._conditions: dict[str, dict[str, str]] = {}  # headers by feed
+        self._client: PoliteClient | None = None
+        self._validators: dict[str, Mapping[str, str]] = {}  # by feed
         self._seen: dict[str, None] = {}
         self._unreadable: list[str] = []
         self._due = itertools.cycle(settings.feeds)
@@ -73,9 +71,11 @@ class EarthquakeSource:
         """Remember which earthquakes are events already; the first poll asks."""
         self._seen = dict.fromkeys(progress.get(_SEEN) or ())
         self._unreadable = list(progress.get(_UNREADABLE) or ())
-        self._http = httpx.AsyncClient(
-            timeout=self._settings.timeout_seconds,
-            headers={"user-agent": "lintas-connector", "accept": "application/json"},
+        self._client = PoliteClient(
+            per_minute=_PER_MINUTE,
+            hosts=frozenset({host_of(self._settings.url)}),
+            largest_bytes=_LARGEST_BYTES,
+            answer_seconds=self._settings.timeout_seconds,
         )
 
     async def poll(self) -> Portion | None:
@@ -101,8 +101,8 @@ class EarthquakeSource:
 
     async def stop(self) -> None:
         """Let go of the connections."""
-        if self._http is not None:
-            await self._http.aclose()
+        if self._client is not None:
+            await self._client.close()
 
     def _portion(self, feed: str, document: Any) -> Portion | None:
         events: list[Outgoing] = []
@@ -138,65 +138,28 @@ class EarthquakeSource:
         Raises:
             ConnectorFailed: no answer, or none that can be used.
         """
-        assert self._http is not None, "it has been started"
+        assert self._client is not None, "it has been started"
         address = f"{self._settings.url}{feed}.json"
         try:
-            async with (
-                asyncio.timeout(self._settings.timeout_seconds),
-                self._http.stream("GET", address, headers=self._conditions.get(feed, {})) as answer,
-            ):
-                if answer.status_code == _NOT_MODIFIED:
-                    return None
-                if answer.status_code in (_TOO_MANY, _UNAVAILABLE):
-                    self._wait(answer)
-                    return None
-                if answer.status_code != _OK:
-                    raise self._failed(f"{address} answers {answer.status_code}", "see whether BMKG has moved it.")
-                body = await self._body(answer, address)
-        except (httpx.HTTPError, TimeoutError) as error:
-            reason = str(error) or type(error).__name__
-            raise self._failed(
-                f"{address} does not answer: {reason}", "it tries again; see whether BMKG can be reached."
-            ) from None
+            fetched = await self._client.get(address, self._validators.get(feed, {}))
+        except NotFetched as error:
+            if error.again_in_seconds is None:
+                raise self._failed(f"{address}: {error}", "it tries again; see whether BMKG has moved it.") from None
+            wait = max(error.again_in_seconds, float(self._settings.interval_seconds))
+            self._next = time.monotonic() + wait
+            self._context.log.warning("BMKG: %s; it is asked again in %.0f s", error, wait)
+            return None
+        if fetched.content is None:
+            return None
         try:
-            document = json.loads(body)
+            document = json.loads(fetched.content)
         except (ValueError, RecursionError):
             raise self._failed(f"{address} answers something else than JSON", "it tries again.") from None
-        self._conditions[feed] = _conditions(answer.headers)
+        self._validators[feed] = fetched.validators
         return document
-
-    async def _body(self, answer: httpx.Response, address: str) -> bytes:
-        body = b""
-        async for part in answer.aiter_bytes():
-            body += part
-            if len(body) > _LARGEST_BYTES:
-                raise self._failed(f"{address} answers with more than {_LARGEST_BYTES} bytes", "see what it answers.")
-        return body
-
-    def _wait(self, answer: httpx.Response) -> None:
-        """Ask nothing until the feed's server says, at least an interval and at most an hour from now."""
-        asked = _seconds(answer.headers.get("retry-after", ""))
-        wait = min(max(asked, float(self._settings.interval_seconds)), _LONGEST_WAIT_SECONDS)
-        self._next = time.monotonic() + wait
-        self._context.log.warning("BMKG answers %d; it is asked again in %.0f s", answer.status_code, wait)
 
     def _failed(self, reason: str, remedy: str) -> ConnectorFailed:
         return ConnectorFailed(connector=self._context.name, reason=reason, remedy=remedy)
-
-
-def _conditions(headers: Mapping[str, str]) -> dict[str, str]:
-    pairs = (("if-none-match", "etag"), ("if-modified-since", "last-modified"))
-    return {ask: headers[told] for ask, told in pairs if told in headers}
-
-
-def _seconds(retry_after: str) -> float:
-    """RFC 9110, 10.2.3: seconds, or a date; 0 for anything else."""
-    if retry_after.isdecimal():
-        return float(retry_after)
-    try:
-        return email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time()
-    except (ValueError, OverflowError):
-        return 0.0
 
 
 def _name(written: Mapping[str, Any]) -> str:

@@ -13,9 +13,9 @@ from lintas_client import Problem
 from pydantic import Field
 
 from connectors.intake.message import Intake, MalformedMessage, as_json
+from connectors.intake.polite import NotFetched, PoliteClient, host_of
 from connectors.plugins.cap.alerts import AlertSettings, alerts, store_problems
 from connectors.plugins.cap.feed import Entry, NotAFeed, entries
-from connectors.plugins.cap.polite import NotFetched, PoliteClient, host_of
 from connectors.plugins.cap.safe_xml import MAX_BYTES
 from connectors.runtime.context import Context
 from connectors.runtime.contract import Outgoing, Portion, Progress, Refusal, Source

@@ -11,8 +11,6 @@ from urllib.parse import urlsplit
 
 import httpx
 
-_TIMEOUT_SECONDS: Final = 20  # without a sign of life
-_ANSWER_SECONDS: Final = 60.0  # in all
 _LONGEST_WAIT_SECONDS: Final = 3600
 _NOT_MODIFIED: Final = 304
 
@@ -21,7 +19,7 @@ class NotFetched(Exception):
     """An address did not give what was asked; the message says why, for logs."""
 
     def __init__(self, reason: str, *, again_in_seconds: float | None = None, gone: bool = False) -> None:
-        self.again_in_seconds = again_in_seconds  # what the server asked for
+        self.again_in_seconds = again_in_seconds  # what the server asked for; 0 if it is busy and does not say how long
         self.gone = gone  # asking again is of no use
         super().__init__(reason)
 
@@ -42,13 +40,16 @@ class Fetched:
 class PoliteClient:
     """Keeps requests apart, reads no more than it must, follows no redirects."""
 
-    def __init__(self, *, per_minute: int, hosts: frozenset[str], largest_bytes: int) -> None:
-        """At most ``per_minute`` requests, to ``hosts`` alone."""
+    def __init__(
+        self, *, per_minute: int, hosts: frozenset[str], largest_bytes: int, answer_seconds: float = 30.0
+    ) -> None:
+        """At most ``per_minute`` requests, to ``hosts`` alone; an answer may take ``answer_seconds`` in all."""
         self._apart_seconds = 60 / per_minute
         self._hosts = hosts
         self._largest_bytes = largest_bytes
+        self._answer_seconds = answer_seconds
         self._next = 0.0
-        self._http = httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, headers={"user-agent": "lintas-cap-feed"})
+        self._http = httpx.AsyncClient(timeout=answer_seconds, headers={"user-agent": "lintas-connector"})
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -65,7 +66,10 @@ class PoliteClient:
         await self._pause()
         conditions = {name: validators[kept] for name, kept in _CONDITIONS.items() if kept in validators}
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS), self._http.stream("GET", url, headers=conditions) as answer:
+            async with (
+                asyncio.timeout(self._answer_seconds),
+                self._http.stream("GET", url, headers=conditions) as answer,
+            ):
                 if answer.status_code == _NOT_MODIFIED:
                     return Fetched(None, validators)
                 if answer.status_code != httpx.codes.OK:
@@ -76,7 +80,7 @@ class PoliteClient:
         except httpx.InvalidURL:
             raise NotFetched("its address is none", gone=True) from None
         except (httpx.HTTPError, TimeoutError) as error:
-            raise NotFetched(f"it does not answer ({type(error).__name__})") from None
+            raise NotFetched(f"it does not answer ({str(error) or type(error).__name__})") from None
 
     def _may_ask(self, url: str) -> bool:
         try:
@@ -100,6 +104,7 @@ class PoliteClient:
 
 _CONDITIONS: Final = {"if-none-match": "etag", "if-modified-since": "last-modified"}
 _GONE: Final = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
+_BUSY: Final = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE)
 
 
 def host_of(url: str) -> str:
@@ -108,11 +113,9 @@ def host_of(url: str) -> str:
 
 
 def _refusal(answer: httpx.Response) -> NotFetched:
-    return NotFetched(
-        f"it answers {answer.status_code}",
-        again_in_seconds=_retry_after(answer.headers.get("retry-after", "")),
-        gone=answer.status_code in _GONE,
-    )
+    asked = _retry_after(answer.headers.get("retry-after", ""))
+    again = (asked or 0.0) if answer.status_code in _BUSY else asked
+    return NotFetched(f"it answers {answer.status_code}", again_in_seconds=again, gone=answer.status_code in _GONE)
 
 
 def _retry_after(text: str) -> float | None:
