@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
 from connector_kinds import KINDS
 from lintas_client import Connection, MalformedEvent, Problem
 from lintas_client.preparation import Prepared
@@ -158,6 +159,42 @@ async def test_reasons_of_refusals_hold_no_values(monkeypatch: pytest.MonkeyPatc
     assert "Siti" not in repr(found)
 
 
+INBOX = [TopicPartition("inbox.office.desk", number) for number in range(4)]
+
+
+class Held:
+    """An inbox whose partitions hold what lies from 10 on and before 20."""
+
+    async def beginning_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(places, 10)
+
+    async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(places, 20)
+
+
+def of_a_sink(log: logging.Logger) -> Given:
+    context = Context("permits", CONNECTION, None, log)  # type: ignore[arg-type]  # no schema is asked for
+    journal: Any = Journal([])
+    return Given(WHO, "here:8083", context, journal, asyncio.Event(), lambda: None, UNWATCHED)
+
+
+async def test_a_sink_begins_where_it_was_and_tells_what_was_emptied_before_it_came(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    consumer: Any = Held()
+    was = {INBOX[0]: 15, INBOX[1]: 20, INBOX[2]: 7}  # it has never had anything of the last one
+    begin = await sink_life._begin(consumer, of_a_sink(logging.getLogger("test")), INBOX, was)
+    assert [begin[place] for place in INBOX] == [15, 20, 10, 10]
+    (told,) = caplog.messages
+    assert told.startswith("inbox.office.desk [2] was emptied from offset 7 to 10 before they were given")
+
+
+async def test_a_sink_does_not_begin_in_an_inbox_that_was_made_anew() -> None:
+    consumer: Any = Held()
+    with pytest.raises(ConnectorFailed, match=r"at offset 21 of inbox\.office\.desk \[0\], which ends at 20"):
+        await sink_life._begin(consumer, of_a_sink(logging.getLogger("test")), INBOX, {INBOX[0]: 21})
+
+
 async def test_a_sink_that_cannot_be_stopped_leaves_no_consumer_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     class Sink:
         async def start(self, *_: Any) -> None:
@@ -175,10 +212,8 @@ async def test_a_sink_that_cannot_be_stopped_leaves_no_consumer_behind(monkeypat
     stopped: list[Any] = []
     monkeypatch.setattr(sink_life, "_consumer", lambda _: "its consumer")
     monkeypatch.setattr(sink_life, "stop_quietly", stop_quietly)
-    journal: Any = Journal([])
-    journal.partitions = partitions
-    context = Context("permits", CONNECTION, None, logging.getLogger("test"))  # type: ignore[arg-type]  # not asked
-    given = Given(WHO, "here:8083", context, journal, asyncio.Event(), lambda: None, UNWATCHED)
+    given = of_a_sink(logging.getLogger("test"))
+    monkeypatch.setattr(given.journal, "partitions", partitions, raising=False)
     with pytest.raises(ConnectionResetError):
         await sink_life.run_sink(Sink(), given)  # type: ignore[arg-type]  # it is never given anything
     assert stopped == ["its consumer"]
