@@ -13,9 +13,9 @@ from connectors.runtime import ownership, topics
 from connectors.runtime.plugin import Plugin
 from connectors.runtime.reference import settings_of
 from connectors.runtime.rest.answers import OWN_SETTINGS, definitions
-from connectors.runtime.state import ConnectorsState, State, Status, Target, progress_records
+from connectors.runtime.state import ConnectorsState, Kept, State, Status, Target, progress_records
 from connectors.runtime.validation import by_name, read
-from lintas.cli import connector_acts
+from lintas.cli import connector, connector_acts, connector_states
 from lintas.cli.connector_logs import new_lines
 from lintas.cli.connector_run import _bound
 from lintas.cli.main import main
@@ -181,6 +181,25 @@ def test_progress_is_forgotten_whoever_runs_other_systems_connectors(states: dic
     )
     assert lintas("forget", "births", "hook").exit_code == 0
     assert not [system for system, name in ((OFFICE, "births"), (READER, "hook")) if states[system].has_progress(name)]
+
+
+def test_connectors_are_listed_and_shown_as_they_are(
+    monkeypatch: pytest.MonkeyPatch, states: dict[str, ConnectorsState]
+) -> None:
+    for module in (connector, connector_states):
+        monkeypatch.setattr(module, "states_of", lambda *_: states)
+    monkeypatch.setattr(ownership, "owned_of", lambda _, systems: {OFFICE} & set(systems))
+    failed = Status(State.FAILED, "2026-11-26T16:00:00Z", "here:8083", "ConnectorFailed: the folder is away")
+    states[OFFICE].of([failed.record("births"), Kept("files").record("births")])
+    listed = {one["connector"]: one for one in json.loads(lintas("list", "-o", "json").output)}
+    assert {name: one["state"] for name, one in listed.items()} == {"births": "FAILED", "hook": "STOPPED"}
+    assert listed["births"] | {"system": OFFICE, "kind": "source", "worker": "here:8083"} == listed["births"]
+    assert lintas("list").output.splitlines()[1].split()[:5] == ["births", OFFICE, "files", "source", "FAILED"]
+    shown = lintas("show", "births").output
+    assert "ConnectorFailed: the folder is away" in shown
+    of_hook = json.loads(lintas("show", "hook", "-o", "json").output)
+    assert (of_hook["state"], of_hook["progress"], of_hook["trace"]) == ("STOPPED", {"next": 5}, None)
+    assert lintas("show", "deaths").exit_code == 2
 
 
 def test_two_runtimes_do_not_take_one_port() -> None:
