@@ -1,5 +1,6 @@
 """The replication source on a real PostgreSQL: each committed change once, in order, or a stop with a reason."""
 
+import asyncio
 import threading
 import time
 from collections import defaultdict
@@ -15,6 +16,7 @@ from postgres_runs import EVENT_TYPE, Bus, Victim, history, run, until
 from postgres_server import Database, Server
 
 from connectors.plugins.postgres.statements import installation
+from connectors.runtime.contract import Portion
 from lintas.errors import ConnectorDisabled, ConnectorFailed
 
 SLOT = "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = %s"
@@ -228,6 +230,31 @@ def test_a_database_that_was_set_back_stops_the_connector_for_a_person(database:
     bus.progress["place"]["done"] = "FFFF/0"
     with pytest.raises(ConnectorDisabled, match="the database was set back: its log ends at 0/"):
         go_on(database, bus, 1)
+
+
+def test_after_a_look_that_took_long_the_database_is_left_alone_as_long(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def rested() -> float:
+        reader = source(database.dsn_file, database.name)
+        try:
+            await reader.start({})
+            await reader.poll()
+            assert reader._slot is not None
+            release = reader._slot.release
+
+            async def slow() -> None:
+                await asyncio.sleep(1.0)
+                await release()
+
+            monkeypatch.setattr(reader._slot, "release", slow)
+            begun = time.monotonic()
+            assert await reader.poll() in (None, Portion((), reader._slot.place.progress()))
+            return time.monotonic() - begun
+        finally:
+            await reader.stop()
+
+    assert asyncio.run(rested()) >= 2.0
 
 
 @pytest.mark.parametrize("rows", [1, 1000])

@@ -25,6 +25,7 @@ from connectors.runtime.plugin import Guarantee, Plugin
 from lintas.errors import ConnectorDisabled, ConnectorFailed
 
 _WAIT_SECONDS: Final = 0.5
+_LONGEST_WAIT_SECONDS: Final = 10.0
 _QUIET_SECONDS: Final = 30.0  # the slot is moved this often where nothing that concerns us is committed
 _REMEDY: Final = (
     "the server needs wal_level = logical, the connector's role the attribute REPLICATION and rights on the table "
@@ -81,7 +82,8 @@ class ReplicationSource:
             except SlotMoved as moved:
                 raise self._moved(before, moved.to) from None
             if found is None:
-                await asyncio.sleep(_WAIT_SECONDS)
+                # Looking costs the database as much as others write: half of the time is left to it.
+                await asyncio.sleep(min(max(_WAIT_SECONDS, slot.look_seconds), _LONGEST_WAIT_SECONDS))
                 return self._quiet(slot)
             portion = await self._portion(found, slot.place)
         return portion if slot.place != before else None

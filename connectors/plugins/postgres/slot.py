@@ -6,6 +6,7 @@ written to the bus is there to be read again.
 
 import contextlib
 import dataclasses
+import time
 from typing import Any, Final
 
 import psycopg
@@ -74,6 +75,7 @@ class Slot:
         self._look_at = query("slot_peek", slot=Literal(name), publication=Literal(named))
         self.place = place
         self.quiet_until = -1  # up to this place in the log nothing more has been committed
+        self.look_seconds = 0.0  # that the last look took
         self._cursor: Any = None
         self._relations: dict[int, Relation] = {}
         self._begin = Begin(0, 0)
@@ -117,6 +119,7 @@ class Slot:
         It keeps what it found for us, on disk if it is much. What is done with is released before, or a slot that was
         not moved (we died in between) would show the same again and again.
         """
+        begun = time.monotonic()
         await self.release()
         end = await (await self._connection.execute(query("log_end"))).fetchone()
         until = number(end[0]) if end else 0
@@ -127,6 +130,7 @@ class Slot:
             state = await (await self._connection.execute(query("slot_state"), {"slot": self._name})).fetchone()
             if state and number(state[1]) > self.place.done:
                 raise SlotMoved(number(state[1]))
+        self.look_seconds = time.monotonic() - begun
         return until
 
     async def _fetch(self, most: int) -> list[bytes]:
