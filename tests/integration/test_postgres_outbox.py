@@ -1,6 +1,8 @@
 """The outbox source on a real PostgreSQL: whatever happens, each row is published once, in order per key."""
 
 import asyncio
+import os
+import socket
 import threading
 import time
 from collections import defaultdict
@@ -12,6 +14,7 @@ import pytest
 from postgres_runs import EVENT_TYPE, Bus, Victim, context, history, run, until
 from postgres_server import Database, Server
 
+from connectors.plugins.postgres.database import DatabaseConfig, connected
 from connectors.plugins.postgres.outbox import OutboxConfig, OutboxSource
 from connectors.plugins.postgres.statements import installation
 from lintas.errors import ConnectorFailed
@@ -292,6 +295,20 @@ def test_what_is_missing_is_told_with_the_remedy(postgres_server: Server, tmp_pa
     empty.dsn_file.unlink()
     with pytest.raises(ConnectorFailed, match="cannot be read: No such file"):
         run(source(empty), Bus(), lambda: True)
+
+
+def test_a_server_that_is_gone_without_a_word_is_noticed_though_it_owes_an_acknowledgement(
+    database: Database,
+) -> None:
+    async def patience_ms() -> int:
+        connection = await connected(DatabaseConfig(dsn_file=database.dsn_file), "births")
+        try:
+            with socket.socket(fileno=os.dup(connection.fileno())) as seen:
+                return seen.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+        finally:
+            await connection.close()
+
+    assert asyncio.run(patience_ms()) == 60_000
 
 
 def under_fire(database: Database, folder: Path, *, seconds: float, every: float) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from postgres_replication_program import source as changes
 from postgres_runs import EVENT_TYPE, Bus, context, run, until
 from postgres_server import free_port
 from stack_servers import postgres_binaries
@@ -62,7 +63,8 @@ class TlsServer:
             os.chown(data / name, data.stat().st_uid, data.stat().st_gid)
         log = folder / "log"
         command = [str(programs / "postgres"), "-D", str(data), "-h", "127.0.0.1", "-p", str(self.port)]
-        command += ["-c", "unix_socket_directories=", "-c", "ssl=on", "-c", "fsync=off"]
+        for setting in ("unix_socket_directories=", "ssl=on", "fsync=off", "wal_level=logical"):
+            command += ["-c", setting]
         with log.open("wb") as out:
             self._process = subprocess.Popen(
                 launched(command, user=user, death_signal=signal.SIGKILL), cwd="/", stdout=out, stderr=out
@@ -106,6 +108,18 @@ def test_rows_are_published_over_tls_with_the_server_s_name_and_authority_verifi
     config = OutboxConfig.model_validate({"dsn_file": dsn_file(tmp_path, server.verified())})
     bus = Bus()
     run(OutboxSource(config, context()), bus, lambda: len(bus.events) == 1)
+
+
+def test_changes_are_read_over_tls_too(server: TlsServer, tmp_path: Path) -> None:
+    file, bus = dsn_file(tmp_path, server.verified()), Bus()
+    with psycopg.connect(server.verified(), autocommit=True) as owner:
+        owner.execute(installation("replication").encode())
+        owner.execute("CREATE TABLE things (who text, n int, weight float8)")
+        owner.execute("CREATE PUBLICATION lintas FOR TABLE things")
+        run(changes(file, "tls"), bus, lambda: bool(bus.progress))
+        owner.execute("INSERT INTO things VALUES ('x', 1, 0.5)")
+        run(changes(file, "tls"), bus, lambda: len(bus.events) == 1)
+        owner.execute("SELECT pg_drop_replication_slot('tls')")
 
 
 @pytest.mark.parametrize(
