@@ -194,6 +194,22 @@ async def test_files_of_evolved_schemas_read_as_one_data_set(tmp_path: Path) -> 
     ]
 
 
+async def test_a_column_that_no_type_can_be_read_as_spoils_no_other(tmp_path: Path) -> None:
+    nested, deep = record("N", ("a", "int")), {"type": "array", "items": record("D", ("n", record("E", ("a", "int"))))}
+    deeper = {"type": "array", "items": record("D", ("n", [record("E", ("a", "int")), "string"]))}
+    first = schema(("id", "string"), ("n", nested), ("deep", deep))
+    second = schema(("id", "string"), ("n", [nested, "string"]), ("deep", deeper))  # as schemas may evolve
+    data: dict[str, Any] = {"n": {"a": 1}, "deep": [{"n": {"a": 1}}]}
+    for offset, codec in enumerate((first, second, second)):
+        one = sink(tmp_path)
+        await one.start({}, NoInbox())
+        await one.deliver([delivery(codec, data | {"id": f"{offset}"}, offset)], {TopicPartition(INBOX, 0): offset + 1})
+        await one.stop()
+    rows = read(tmp_path)
+    assert [row["id"] for row in rows] == ["0", "1", "2"]
+    assert not {"n", "deep"} & rows[0].keys()
+
+
 async def test_files_are_written_when_they_are_large_or_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = sink(tmp_path, max_mib=1, max_seconds=3)
     now = [1000.0]
