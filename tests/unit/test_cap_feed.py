@@ -14,8 +14,9 @@ from test_cap_messages import alert, info
 
 from connectors.intake.polite import NotFetched, PoliteClient, _retry_after
 from connectors.plugins.cap.feed import Entry, NotAFeed, entries
-from connectors.plugins.cap.feed_source import FeedSource, Settings, build
+from connectors.plugins.cap.feed_source import PLUGIN, FeedSource, Settings, build
 from connectors.runtime.contract import Portion
+from connectors.runtime.validation import read
 from lintas.errors import ConnectorFailed
 
 TYPE = "id.go.bmkg.alert.issued.v1"
@@ -257,6 +258,12 @@ async def test_entries_that_leave_the_feed_are_forgotten(server: Server, start: 
     server.feed(2, etag='"2"')
     await run.round()
     assert len([name for name in run.progress if name.startswith("entry/")]) == 1
+
+
+@pytest.mark.parametrize("url", ["http://[x/feed", "http://alerts.example.id:99999/feed"])
+def test_what_is_no_address_is_found_where_settings_are_checked(url: str) -> None:
+    _, problems = read(PLUGIN, {"url": url, "event_type": TYPE})
+    assert [problem.path for problem in problems] == [("url",)]
 
 
 async def test_what_is_no_feed_fails_the_connector_with_a_remedy(server: Server, start: Start) -> None:

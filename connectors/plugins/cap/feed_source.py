@@ -7,10 +7,10 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from lintas_client import Problem
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from connectors.intake.message import Intake, MalformedMessage, as_json
 from connectors.intake.polite import NotFetched, PoliteClient, host_of
@@ -41,6 +41,12 @@ class Settings(AlertSettings):
     )
     refused_folder: Path | None = Field(None, description="where alerts that cannot be read are put, with the reasons")
 
+    @field_validator("url")
+    @classmethod
+    def _is_address(cls, url: str) -> str:
+        urlsplit(url).port  # noqa: B018  raises what is wrong with the address
+        return url
+
 
 class FeedSource(Source):
     """Asks for the feed, then for each entry that it has not done.
@@ -54,9 +60,8 @@ class FeedSource(Source):
         self._settings = settings
         self._intake = intake
         self._log = intake.context.log
-        hosts = frozenset({host_of(settings.url), *map(str.lower, settings.hosts)})
         self._client: PoliteClient | None = None
-        self._hosts = hosts
+        self._hosts = frozenset({host_of(settings.url), *map(str.lower, settings.hosts)})
         self._done: set[str] = set()
         self._validators: Mapping[str, str] = {}
         self._seen: Mapping[str, str] = {}  # validators of the feed that is being worked on
