@@ -131,6 +131,7 @@ def test_a_receiver_that_fails_for_a_while_gets_everything_in_order_per_key_what
     runtimes.wait_for("hook", State.RUNNING)
     asyncio.run(deliver(systems, 0, PORTION))
     wait_until(lambda: len(receiver.taken) > 0, "the first events are taken", 60)
+    wait_until(lambda: "permission" in runtimes.progress("hook"), "the permission outlives a kill", 30)
     delivered = PORTION
     for status in [500] * kills + [204] * kills:  # while it fails, and while it catches up
         receiver.status = status
