@@ -15,8 +15,8 @@ def codes(*values: str, system: str = ICD) -> dict[str, Any]:
     return {"coding": [{"system": system, "code": value, "display": f"about {value}"} for value in values]}
 
 
-def entry(resource: dict[str, Any], full_url: str | None = None) -> dict[str, Any]:
-    request = {"method": "POST", "url": resource["resourceType"]}
+def entry(resource: dict[str, Any], full_url: str | None = None, method: str = "POST") -> dict[str, Any]:
+    request = {"method": method, "url": resource["resourceType"]}
     return {"resource": resource, "request": request} | ({"fullUrl": full_url} if full_url else {})
 
 

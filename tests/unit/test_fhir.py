@@ -118,12 +118,13 @@ async def test_a_patient_who_is_not_in_the_bundle_is_known_by_the_number_that_re
         ("Patient/P02478375538/_history/3", "P02478375538"),
         ("#contained", None),
         (f"Patient?identifier={SYSTEM}/nik|{NIK}", None),  # a search: the number in it is another
+        (PATIENT, None),  # in the bundle, under a number that is its sender's own
     ],
 )
 async def test_a_number_is_taken_from_a_reference_that_names_one_and_from_no_other(
     reference: str, number: str | None
 ) -> None:
-    message = bundle(entry(encounter(reference, diagnosis=[])))
+    message = bundle(entry(encounter(reference, diagnosis=[])), entry(patient(id="7", identifier=[]), PATIENT))
     if number is None:
         (missing,) = await refusal(message)
         assert missing == ("entry[0].resource." + " or ".join(IHS), "required")
@@ -262,6 +263,10 @@ def changed(path: list[Any], value: Any) -> bytes:
             ("entry[2].resource.subject.reference", "ihs-number"),
         ),
         (
+            bundle(entry(patient(id="7"), PATIENT, "PUT")),
+            ("entry[0].resource.id", "ihs-number"),
+        ),
+        (
             changed(["entry", 0, "resource", "identifier", 1, "value"], "P1"),
             ("entry[0].resource.identifier[1].value", "ihs-number"),
         ),
@@ -280,10 +285,14 @@ RESOURCE = {
     "item": [{"code": {"coding": [{"code": "x"}, {"code": "y"}]}, "n": 1}],
     "subject": {"reference": "urn:uuid:1"},
     "other": {"reference": "Organization/1000000412"},
-    "again": {"reference": "Patient/7"},
+    "again": {"reference": "Patient/P00000000007"},
+    "created": {"reference": "urn:uuid:2"},
 }
 ENTRIES = read(
-    bundle(entry({"resourceType": "Patient", "id": "7", "birthDate": "1996-05-12"}, "urn:uuid:1"), entry(newborn()))
+    bundle(
+        entry({"resourceType": "Patient", "id": "P00000000007", "birthDate": "1996-05-12"}, "urn:uuid:1", "PUT"),
+        entry(newborn(id="7"), "urn:uuid:2"),
+    )
 )
 
 
@@ -303,7 +312,9 @@ ENTRIES = read(
         ("missing[*].text", []),
         ("subject->birthDate", "1996-05-12"),
         ("again->birthDate", "1996-05-12"),
-        ("subject->id", "7"),
+        ("subject->id", "P00000000007"),
+        ("created->id", None),  # it gets a number when it is created: until then, this one is its sender's own
+        ("created->gender", "male"),
         ("other->id", "1000000412"),
         ("other->name", None),
         ("name[0]->id", None),

@@ -29,11 +29,12 @@ _PATIENT_SYSTEMS: Final = (
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry: its place in the bundle and its resource, which a representation does not show."""
+    """An entry: its place in the bundle, and its resource, which a representation does not show."""
 
     index: int
     full_url: str | None = dataclasses.field(repr=False)
     resource: Mapping[str, Any] = dataclasses.field(repr=False)
+    is_update: bool  # else it is created, and gets its number then (hl7.org/fhir/R4/http.html#create)
 
     @property
     def kind(self) -> str:
@@ -58,6 +59,14 @@ class Bundle:
         """The resource of an entry that a reference names (its fullUrl, or Type/id); None if it is not here."""
         found = self._by_reference.get(reference)
         return None if found is None else found.resource
+
+    def number(self, reference: str) -> str | None:
+        """The number that a reference names; None if it names none, or leads to what has none before it is created."""
+        found = self._by_reference.get(reference)
+        if found is not None and found.is_update and isinstance(own := found.resource.get("id"), str):
+            return own
+        named = literal(reference)
+        return None if named is None else named[1]
 
 
 def literal(reference: str) -> tuple[str, str] | None:
@@ -88,7 +97,8 @@ def read(message: bytes) -> Bundle:
         faults = list(_faults(item, index, seen))
         problems += faults
         if not faults:
-            entries.append(Entry(index, item.get("fullUrl"), item["resource"]))
+            is_update = item["request"]["method"] == "PUT"
+            entries.append(Entry(index, item.get("fullUrl"), item["resource"], is_update))
     bundle = Bundle(entries)
     if not problems:
         for entry in entries:
@@ -185,13 +195,17 @@ def _dangling(entry: Entry, bundle: Bundle) -> Iterator[Problem]:
 
 
 def _wrong_numbers(entry: Entry) -> Iterator[Problem]:
-    identifiers = entry.resource.get("identifier") if entry.kind == "Patient" else None
+    if entry.kind != "Patient":
+        return
+    numbers = {"id": entry.resource.get("id")} if entry.is_update else {}
+    identifiers = entry.resource.get("identifier")
     for at, one in enumerate(identifiers if isinstance(identifiers, list) else ()):
         if isinstance(one, dict) and one.get("system") in _PATIENT_SYSTEMS:
-            number = one.get("value")
-            if not isinstance(number, str) or not _PATIENT.fullmatch(number):
-                path = f"entry[{entry.index}].resource.identifier[{at}].value"
-                yield Problem(path, "ihs-number", "must be the IHS number of a patient: P and eleven digits")
+            numbers[f"identifier[{at}].value"] = one.get("value")
+    for path, number in numbers.items():
+        if not isinstance(number, str) or not _PATIENT.fullmatch(number):
+            place = f"entry[{entry.index}].resource.{path}"
+            yield Problem(place, "ihs-number", "must be the IHS number of a patient: P and eleven digits")
 
 
 def _texts(value: Any, name: str, path: str) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from connectors.plugins.fhir.bundle import Bundle, literal
+from connectors.plugins.fhir.bundle import Bundle
 
 _CHOICE: Final = r"\[(?:\*|\d+|[A-Za-z][A-Za-z0-9.]*=[^\[\]]+)\]"  # all, by number, by what is in it
 _STEP: Final = re.compile(rf"([A-Za-z][A-Za-z0-9]*)((?:{_CHOICE})*)", re.ASCII)
@@ -83,11 +83,10 @@ def _go(step: _Step, node: Any, bundle: Bundle) -> list[Any]:
         reference = node.get("reference") if isinstance(node, Mapping) else None
         if not isinstance(reference, str):
             return []
-        target = bundle.resolve(reference)
-        if step.name == "id" and (target is None or "id" not in target):
-            named = literal(reference)
-            return [] if named is None else [named[1]]
-        node = target
+        if step.name == "id":
+            number = bundle.number(reference)
+            return [] if number is None else [number]
+        node = bundle.resolve(reference)
     value = node.get(step.name) if isinstance(node, Mapping) else None
     found = value if isinstance(value, list) else [] if value is None else [value]
     for selector in step.selectors:
