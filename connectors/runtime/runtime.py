@@ -60,6 +60,7 @@ class ConnectorRuntime:
         self._observer = observer
         self._systems: dict[str, SystemConnectors] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._wanted: set[str] = set()
         self._stopping = asyncio.Event()
 
     @property
@@ -86,9 +87,7 @@ class ConnectorRuntime:
         try:
             while not self._stopping.is_set():
                 self._observer.beat()
-                for system in self._named or with_credentials(self._settings):
-                    if system not in self._tasks:
-                        self._tasks[system] = asyncio.create_task(self._keep(system), name=f"connectors of {system}")
+                self._look()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(BEAT_SECONDS):
                         await self._stopping.wait()
@@ -96,6 +95,16 @@ class ConnectorRuntime:
                 running.stop()
         finally:
             await self._end()
+
+    def _look(self) -> None:
+        """Begin with systems whose credentials have come, and let those go whose credentials were taken away."""
+        self._wanted = set(self._named or with_credentials(self._settings))
+        for system in [system for system, task in self._tasks.items() if task.done()]:
+            del self._tasks[system]
+        for system in self._wanted - self._tasks.keys():
+            self._tasks[system] = asyncio.create_task(self._keep(system), name=f"connectors of {system}")
+        for system in self._systems.keys() - self._wanted:
+            self._systems[system].stop()
 
     async def _end(self) -> None:
         waiting = [task for system, task in self._tasks.items() if system not in self._systems]
@@ -105,9 +114,9 @@ class ConnectorRuntime:
             await asyncio.wait(self._tasks.values())
 
     async def _keep(self, system: str) -> None:
-        """Run one system's connectors as long as it has any, whatever fails."""
+        """Run one system's connectors as long as its credentials are here and it has any, whatever fails."""
         pause = ASK_SECONDS
-        while not self._stopping.is_set():
+        while system in self._wanted and not self._stopping.is_set():
             try:
                 if await asyncio.to_thread(has_topic, self._settings, system):
                     pause = ASK_SECONDS
@@ -129,6 +138,8 @@ class ConnectorRuntime:
                 async with asyncio.timeout(pause):
                     await self._stopping.wait()
             pause = min(2 * pause, LONGEST_ASK_SECONDS)
+        self._observer.owned(system, owner=None)
+        self._observer.reached(system, "")
 
     async def _run(self, system: str) -> None:
         connection = connection_of(self._settings, system)

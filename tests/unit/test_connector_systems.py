@@ -21,6 +21,7 @@ from connectors.runtime.runner import Runner, Shared
 from connectors.runtime.runtime import ConnectorRuntime
 from connectors.runtime.state import ConnectorsState
 from connectors.runtime.system import SystemConnectors
+from lintas import credentials
 from lintas.errors import BadSettings
 from lintas.settings import Settings
 from monitoring.connector_metrics import ConnectorMetrics
@@ -76,6 +77,37 @@ async def test_whatever_is_wrong_with_a_system_is_told_and_tried_again(
         await task
     assert told in observer.problems[0]
     assert "Siti" not in observer.problems[0]
+
+
+async def test_a_system_whose_credentials_are_taken_away_is_let_go(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    began, stopped = asyncio.Event(), asyncio.Event()
+
+    class Connectors:
+        def stop(self) -> None:
+            stopped.set()
+
+        async def run(self) -> None:
+            began.set()
+            await stopped.wait()
+
+    monkeypatch.setattr(runtime, "has_topic", lambda *_: True)
+    monkeypatch.setattr(runtime, "SystemConnectors", lambda *_: Connectors())
+    monkeypatch.setattr(runtime, "ASK_SECONDS", 0.01)
+    monkeypatch.setattr(runtime, "BEAT_SECONDS", 0.01)
+    settings = Settings(home=tmp_path, bootstrap_servers="127.0.0.1:1", registry_url="http://127.0.0.1:1")
+    credentials.create(settings, SYSTEM)
+    running = ConnectorRuntime(settings, KINDS, worker="here")
+    task = asyncio.create_task(running.run())
+    async with asyncio.timeout(5):
+        await began.wait()
+        credentials.path_of(settings, SYSTEM).unlink()
+        await stopped.wait()
+        while running._tasks:  # noqa: ASYNC110  it tells nobody
+            await asyncio.sleep(0.01)
+        running.stop()
+        await task
 
 
 class Log:
