@@ -293,7 +293,7 @@ async def test_a_system_s_requests_hold_no_more_in_memory_than_one_system_may(tm
     bus = MemoryBus()
     bus.silent = True
     body = json.dumps([structured()]).encode()
-    sizes = {"gateway_body_bytes": len(body), "gateway_request_seconds": 2}
+    sizes: dict[str, Any] = {"gateway_body_bytes": len(body), "gateway_request_seconds": 2}
     async with visiting(tmp_path, bus, **sizes) as visitor:
         answers = await asyncio.gather(*(visitor.post(body, {"content-type": BATCH}) for _ in range(6)))
         assert sorted(one.status_code for one in answers) == [429] * 2 + [503] * 4  # none is confirmed
