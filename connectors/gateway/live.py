@@ -179,9 +179,13 @@ class LiveBus:
 
     def _connection(self, system: str, settings: Settings | None = None) -> lintas_client.Connection:
         try:
-            return connection_of(settings or self._systems, system)
+            connection = connection_of(settings or self._systems, system)
         except MissingCredentials:
             raise not_served(system) from None
+        if connection.system != system:
+            log.critical("%s: its file of credentials is another system's", system, extra={"system": system})
+            raise not_served(system)
+        return connection
 
     def _in_background(self, closing: "asyncio._CoroutineLike[None]") -> None:
         task = asyncio.create_task(closing)

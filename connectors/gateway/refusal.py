@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from http import HTTPStatus
 from typing import Any, Final
 
 from lintas_client import Problem
@@ -106,6 +105,7 @@ def unsupported(detail: str) -> Refused:
         cause="The Content-Type or Content-Encoding is missing, or is another one.",
         remedy="Send application/cloudevents+json, application/cloudevents-batch+json, or the data itself as "
         "application/json or application/avro with ce- headers; in UTF-8, not compressed.",
+        headers={"accept-encoding": "identity"},  # RFC 9110, section 12.5.3
     )
 
 
@@ -123,8 +123,3 @@ def unavailable(detail: str, *, seconds: int = 1) -> Refused:
 def phrase(status: int) -> str:
     """A kind for a status that the framework gave by itself."""
     return next((kind for kind, (of, _) in KINDS.items() if of == status), "malformed-request")
-
-
-def is_failure(status: int) -> bool:
-    """Whether an answer says that the gateway or the bus failed."""
-    return status >= HTTPStatus.INTERNAL_SERVER_ERROR

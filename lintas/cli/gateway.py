@@ -101,7 +101,10 @@ async def _running(settings: Settings, bus: "LiveBus", *, own_issuer: bool) -> A
     async def keep_secrets() -> None:
         while True:
             await asyncio.sleep(SECRETS_SECONDS)
-            await asyncio.to_thread(make_missing_secrets, folder(settings))
+            try:
+                await asyncio.to_thread(make_missing_secrets, folder(settings))
+            except OSError as error:  # the next time it may go well
+                log.error("a system gets no secret at the gateway's issuer: %s", logs.told(error))  # noqa: TRY400  it says what is wrong
 
     await bus.start()
     if own_issuer:

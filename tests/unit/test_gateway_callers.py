@@ -1,11 +1,13 @@
 """Who may ask the gateway: access tokens, the embedded issuer that gives them, and limits of each system."""
 
 import asyncio
+import errno
 import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
@@ -18,8 +20,10 @@ from connectors.gateway.app import build
 from connectors.gateway.callers import Callers
 from connectors.gateway.incoming import BATCH
 from connectors.gateway.limits import Limits
+from connectors.gateway.live import LiveBus
 from connectors.gateway.refusal import Refused
 from connectors.gateway.token_issuer import ASSERTION, make_missing_secrets, public_key_file, secret_file
+from lintas.cli import gateway
 from lintas.cli.gateway import url_of
 from lintas.credentials import create
 from lintas.errors import BadSettings
@@ -299,6 +303,28 @@ async def test_a_system_s_requests_hold_no_more_in_memory_than_one_system_may(tm
         assert sorted(one.status_code for one in answers) == [429] * 2 + [503] * 4  # none is confirmed
         bus.silent = False
         assert (await visitor.post(body, {"content-type": BATCH})).status_code == 200
+
+
+async def test_systems_get_their_secret_though_it_could_not_be_written_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries, written = 0, asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def make(_: Path) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        if tries == 3:
+            loop.call_soon_threadsafe(written.set)
+
+    monkeypatch.setattr(token_issuer, "make_missing_secrets", make)
+    monkeypatch.setattr(gateway, "SECRETS_SECONDS", 0.01)
+    bus = LiveBus(Settings(home=tmp_path, bootstrap_servers="127.0.0.1:1", registry_url="http://127.0.0.1:1"))
+    monkeypatch.setattr(bus, "start", AsyncMock())
+    async with gateway._running(Settings(home=tmp_path), bus, own_issuer=True):
+        await asyncio.wait_for(written.wait(), 5)
 
 
 def test_the_embedded_issuer_is_for_this_machine_alone(tmp_path: Path) -> None:

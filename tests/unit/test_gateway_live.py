@@ -12,6 +12,7 @@ from lintas_client import Connection
 from connectors.gateway import live
 from connectors.gateway.kafka_reader import KafkaReader
 from connectors.gateway.refusal import Refused
+from lintas.credentials import create, path_of
 from lintas.settings import Settings
 
 BNPB = "bnpb.early-warning"
@@ -62,6 +63,15 @@ async def test_a_reader_that_nobody_needs_is_let_go_of(bus: live.LiveBus, monkey
     await bus.give_back(BNPB, reader(), well=True)
     await asyncio.sleep(0.05)
     assert await kept(bus) is None
+
+
+async def test_nobody_speaks_with_credentials_that_lie_under_another_name(bus: live.LiveBus, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    create(settings, "dukcapil.siak")
+    path_of(settings, "dukcapil.siak").rename(path_of(settings, BNPB))
+    with pytest.raises(Refused) as refused:
+        await bus.reader(BNPB)
+    assert refused.value.kind == "not-entitled"
 
 
 async def test_an_inbox_that_was_made_anew_with_more_partitions_is_read_whole(bus: live.LiveBus) -> None:

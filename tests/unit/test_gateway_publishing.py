@@ -180,6 +180,7 @@ async def test_what_cannot_be_read_is_refused(
         answer = await visitor.post(content, {**BINARY, **headers})
         assert answer.status_code == status
         assert answer.json()["status"] == status
+        assert answer.headers.get("accept-encoding") == ("identity" if status == 415 else None)
         assert visitor.bus.sent == []
 
 
