@@ -15,6 +15,7 @@ from postgres_replication_program import source
 from postgres_runs import EVENT_TYPE, Bus, Victim, history, run, until
 from postgres_server import Database, Server
 
+from connectors.plugins.postgres import statements
 from connectors.plugins.postgres.statements import installation
 from connectors.runtime.contract import Portion
 from lintas.errors import ConnectorDisabled, ConnectorFailed
@@ -69,6 +70,23 @@ def test_every_committed_insert_is_published_once_in_commit_order(database: Data
     go_on(database, bus, 4)
     assert numbers(bus) == [1, 2, 3, 4]
     assert len(set(bus.ids)) == 4
+
+
+def test_the_slot_is_made_when_transactions_that_are_open_have_ended_however_long_that_takes(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = statements._queries()["session"]
+    monkeypatch.setitem(statements._queries(), "session", session.replace("'10s'", "'1s'"))
+    bus = Bus()
+    with database.own() as long:
+        long.execute("INSERT INTO things (who, n) VALUES ('early', 0)")
+        ending = threading.Timer(2.5, long.commit)
+        ending.start()
+        begin(database, bus)
+        ending.join()
+    insert(database, 1)
+    go_on(database, bus, 1)
+    assert numbers(bus) == [1]
 
 
 class Crash(Exception):

@@ -132,7 +132,9 @@ class ReplicationSource:
                 "means, then delete this connector and create it under another name: it begins with a new slot.",
             )
         if state is None:
+            await connection.execute(query("wait_for_locks"), {"time": "0"})  # of every transaction that is open now
             made = await (await connection.execute(query("slot_create"), {"slot": name})).fetchone()
+            await connection.execute(query("wait_for_locks"), {"time": "10s"})
             return Slot(connection, name, publication, Place(number(made[0] if made else "0/0")))
         plugin, confirmed, standing = state
         if plugin != "pgoutput" or standing == "lost":

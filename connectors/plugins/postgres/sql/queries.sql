@@ -60,6 +60,10 @@ DELETE FROM {outbox} WHERE id IN (
 SELECT plugin, confirmed_flush_lsn::text, wal_status FROM pg_replication_slots
 WHERE slot_name = %(slot)s AND database = current_database()
 
+-- name: wait_for_locks
+-- How long from here on; 0: as long as it takes.
+SELECT set_config('lock_timeout', %(time)s, false)
+
 -- name: slot_create
 SELECT lsn::text FROM pg_create_logical_replication_slot(%(slot)s, 'pgoutput')
 
