@@ -24,6 +24,7 @@ PLUGINS = [outbox.PLUGIN, replication.PLUGIN, sink.PLUGIN]
     ("avro", "text", "value"),
     [
         ("double", "0.1", 0.1),
+        ("double", "1" + "0" * 400, decimal.Decimal("1" + "0" * 400)),  # not infinite: left for the schema's check
         ("long", "12.0", 12),
         ("long", "12.5", decimal.Decimal("12.5")),  # left for the schema's check
         ("long", "9007199254740993", 9007199254740993),
@@ -117,6 +118,7 @@ def test_the_example_of_a_kind_is_valid(plugin: Plugin) -> None:
         ("postgresql://a:secret-word@db/x", 0o600, None),
         ("host=db dbname=x passfile=/etc/pgpass", 0o600, None),
         ("postgresql://a:secret-word@db/x", 0o640, "others may read"),
+        ("\n", 0o600, "is empty"),  # libpq would take whatever is on this machine
         ("postgresql://a:secret-word@db/x?nonsense=1", 0o600, "neither a connection string"),
         (None, 0o600, None),  # it may be on the machine where the connector runs
     ],

@@ -53,7 +53,8 @@ def problems_of(config: DatabaseConfig) -> list[tuple[str, str]]:
 
 def _problems_of_file(file: Path) -> Iterator[str]:
     try:
-        conninfo_to_dict(file.read_text(encoding="utf-8").strip())
+        if not conninfo_to_dict(file.read_text(encoding="utf-8").strip()):
+            yield f"{file} is empty"
         if file.stat().st_mode & _OTHERS_MAY_READ:
             yield f"others may read {file}, which holds a password: chmod 600"
     except (OSError, UnicodeDecodeError) as error:

@@ -2,6 +2,7 @@
 
 import decimal
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -71,7 +72,8 @@ def _fitted_to_one(of: Union, value: Any) -> Any:
 def _fitted_scalar(of: Scalar, value: Any) -> Any:
     if isinstance(value, decimal.Decimal) and of.logical is None:
         if of.kind in ("float", "double"):
-            return float(value)
+            real = float(value)
+            return real if math.isfinite(real) else value
         if of.kind in ("int", "long") and value.is_finite() and value == value.to_integral_value():
             return int(value)
     if isinstance(value, str) and of.kind in ("bytes", "fixed") and of.logical is None:
