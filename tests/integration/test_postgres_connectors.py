@@ -141,6 +141,8 @@ def sink_under_fire(
             fill(systems, events // kills)
             kill_soon(runtime, name, kill, between)
         inbox = asyncio.run(inbox_of(systems))
+        there = "SELECT to_regclass('inbox.permits') IS NOT NULL"  # it may have died before it made the table
+        wait_until(lambda: as_connector.run(there) == [(True,)], f"there is a table; {runtime.text[-2000:]}", 120)
         count = "SELECT count(*) FROM inbox.permits"
         wait_until(lambda: as_connector.run(count) == [(len(inbox),)], f"all are there; {runtime.text[-2000:]}", 120)
         wait_until_begun(runtime, name, kills)
