@@ -136,6 +136,14 @@ class Runner:
                 await self._abandon()
         if self._changed.is_set():
             self._attempt = 0
+            if life.done() and not life.cancelled() and (error := life.exception()) is not None:
+                log.warning(
+                    "%s failed when it was to stop: %s",
+                    self._name,
+                    error,
+                    exc_info=error,
+                    extra=self._fields("connector_failed"),
+                )
             return
         error = _end_of(self._name, life)
         if isinstance(error, ConnectorDisabled):
@@ -157,13 +165,13 @@ class Runner:
         """Leave a life to itself that does not stop: without its journal it can commit nothing more."""
         if self._journal is not None:
             await self._journal.close()
-        fields = {"event": "connector_hangs", "connector": self._name, "system": self._shared.connection.system}
-        log.error("%s does not stop; it is left to itself and can commit nothing more", self._name, extra=fields)
+        told = "%s does not stop; it is left to itself and can commit nothing more"
+        log.error(told, self._name, extra=self._fields("connector_hangs"))
 
     def _fail(self, wanted: Wanted, error: BaseException, pause: float | None) -> None:
         next_attempt = "only a person has it go on" if pause is None else f"attempt {self._attempt} in {pause:.1f} s"
-        fields = {"event": "connector_failed", "connector": self._name, "system": self._shared.connection.system}
-        log.error("%s has failed, %s: %s", self._name, next_attempt, error, exc_info=error, extra=fields)
+        told = "%s has failed, %s: %s"
+        log.error(told, self._name, next_attempt, error, exc_info=error, extra=self._fields("connector_failed"))
         self._shared.observer.failed(self._who(wanted))
         self._say(wanted, State.FAILED, trace_of(error), disabled=pause is None)
 
@@ -215,13 +223,12 @@ class Runner:
             state, now, self._shared.worker, trace, wanted.target.restarts, wanted.digest, disabled
         )
         self._shared.observer.became(self._who(wanted), state)
-        log.info(
-            "%s is %s",
-            self._name,
-            state.value,
-            extra={"event": "connector_state", "connector": self._name, "system": self._shared.connection.system},
-        )
+        log.info("%s is %s", self._name, state.value, extra=self._fields("connector_state"))
         self._told()
+
+    def _fields(self, event: str) -> dict[str, str]:
+        """What a line of the log is found by."""
+        return {"event": event, "connector": self._name, "system": self._shared.connection.system}
 
 
 def _end_of(connector: str, life: asyncio.Task[None]) -> BaseException:

@@ -380,6 +380,23 @@ async def test_settings_that_are_not_right_are_told_in_the_trace(monkeypatch: py
     await ended(kept, running)
 
 
+async def test_what_goes_wrong_at_the_end_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fails_at_the_end(_: Any, given: Given) -> None:
+        await goes_on(_, given)
+        raise ConnectionError("Siti Rahayu")
+
+    kept = Kept(monkeypatch, fails_at_the_end)
+    kept.runner.want(wanted())
+    running = asyncio.create_task(kept.runner.run())
+    await kept.until(State.RUNNING)
+    kept.runner.want(wanted(State.PAUSED))
+    await kept.until(State.RUNNING, State.PAUSED)
+    assert [record.__dict__["connector"] for record in caplog.records if record.exc_info] == ["permits"]
+    await ended(kept, running)
+
+
 async def test_one_that_does_not_stop_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     released = asyncio.Event()
 
