@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
+from aiokafka import TopicPartition
 from console_bus import example
 from lintas_client import Connection
 
@@ -77,3 +79,14 @@ async def test_nobody_speaks_with_credentials_that_lie_under_another_name(bus: l
 async def test_an_inbox_that_was_made_anew_with_more_partitions_is_read_whole(bus: live.LiveBus) -> None:
     await bus.give_back(BNPB, reader(PARTITIONS + 1), well=True)
     assert await kept(bus) is None
+
+
+async def test_of_a_cursor_of_an_inbox_that_had_more_partitions_those_are_acknowledged_that_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, kept_at_kafka = reader(1), AsyncMock()
+    monkeypatch.setattr(one._consumer, "commit", kept_at_kafka)
+    await one.commit({0: 5, 1: 7})
+    await one.commit({1: 7})
+    kept_at_kafka.assert_awaited_once_with({TopicPartition(f"inbox.{BNPB}", 0): 5})
+    await one.stop()
