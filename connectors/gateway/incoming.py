@@ -146,7 +146,10 @@ def _binary(headers: Headers, body: bytes) -> Incoming:
     is_json = essence(attributes.get("datacontenttype", AVRO)) != AVRO
     if not body:
         return Incoming(attributes, None, NO_JSON, problems)
-    return Incoming(attributes, None if is_json else body, load(body) if is_json else NO_JSON, problems)
+    try:
+        return Incoming(attributes, None if is_json else body, load(body) if is_json else NO_JSON, problems)
+    except Refused as refused:
+        raise malformed(refused.detail, problems) from None
 
 
 _NAMES: Final = {"content-type": "datacontenttype"}

@@ -184,6 +184,12 @@ async def test_what_cannot_be_read_is_refused(
         assert visitor.bus.sent == []
 
 
+async def test_a_body_that_is_no_json_hides_no_problem_of_the_attributes(tmp_path: Path) -> None:
+    async with visiting(tmp_path) as visitor:
+        answer = await visitor.post(b"{", {**BINARY, "ce-id": "", "ce-time": "soon"})
+        assert (answer.status_code, set(errors_of(answer))) == (400, {("id", "empty"), ("time", "time")})
+
+
 async def test_another_s_event_type_and_another_s_name_are_refused(tmp_path: Path) -> None:
     async with visiting(tmp_path) as visitor:
         other = await visitor.post(JSON, {**BINARY, "ce-source": f"urn:lintas:{DUKCAPIL}"}, DUKCAPIL)
