@@ -1,10 +1,11 @@
-"""Events that a sink holds, as its progress has them, and the request to give those once more that it gave up. Pure.
+"""Events that a sink holds, as its progress has them, and what people ask for about those that it gave up. Pure.
 
 Those that wait for another attempt stand under ``waiting/<partition>/<offset>``, with the ``reason`` of the last.
 
 A sink that gives events up notes each under ``undelivered/<partition>/<offset>``: ``reason``, a word, ``attempts``,
 ``given_up_ms``, and ``status`` and ``first_failed_ms`` where it knows them; never a value of the event. When it starts
-and finds ``redeliver/<partition>/<offset>`` it takes that as a person's wish, forgets both and tries again.
+and finds ``redeliver/<partition>/<offset>`` it takes that as a person's wish, forgets both and tries again; at
+``discard/<partition>/<offset>`` it forgets both.
 """
 
 import dataclasses
@@ -20,6 +21,7 @@ from schemas.connector_configs import Record
 WAITING: Final = "waiting/"
 UNDELIVERED: Final = "undelivered/"
 REDELIVER: Final = "redeliver/"
+DISCARD: Final = "discard/"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Undelivered:
         attempts: that failed.
         first_failed_ms: when the first did; None if it was never tried.
         given_up_ms: when it was given up.
-        asked_for: whether a person wants it given once more, and the sink has not taken that up.
+        asked_for: what a person wants done with it that the sink has not taken up: ``redeliver`` or ``discard``.
     """
 
     event: str
@@ -42,7 +44,7 @@ class Undelivered:
     attempts: int
     first_failed_ms: int | None
     given_up_ms: int
-    asked_for: bool
+    asked_for: str | None
 
 
 def undelivered(state: ConnectorsState, connector: str) -> list[Undelivered]:
@@ -68,15 +70,18 @@ def waiting(state: ConnectorsState, connector: str) -> Counter[str]:
     return Counter(str(noted.get("reason") or "behind") for noted in held)
 
 
-def redelivering(state: ConnectorsState, connector: str, events: Collection[str] | None, now_ms: int) -> list[Record]:
-    """Have events that were given up given once more; all of them, if ``events`` is None.
+def asking(
+    state: ConnectorsState, connector: str, wish: str, events: Collection[str] | None, now_ms: int
+) -> list[Record]:
+    """Have events that were given up given once more, or forgotten; all of them, if ``events`` is None.
 
-    The connector is begun anew, so that it takes them up; one that is paused or stopped does so when it runs again.
+    ``wish`` is REDELIVER or DISCARD; what was asked for an event before no longer counts. The connector is begun anew,
+    so that it takes them up; one that is paused or stopped does so when it runs again.
 
     Raises:
         UnknownName: there is no such connector, or it has not given up such an event.
     """
-    given_up = [one.event for one in undelivered(state, connector)]
+    given_up = {one.event: one for one in undelivered(state, connector)}
     for event in events or ():
         if event not in given_up:
             raise UnknownName(
@@ -84,11 +89,14 @@ def redelivering(state: ConnectorsState, connector: str, events: Collection[str]
                 name=event,
                 suggestion=f"`lintas connector undelivered {connector}` lists them.",
             )
-    wanted = given_up if events is None else events
+    wanted = given_up if events is None else dict.fromkeys(events)
     if not wanted:
         return []
+    other = DISCARD if wish == REDELIVER else REDELIVER
+    asked: dict[str, Any] = {wish + event: {"asked_ms": now_ms} for event in wanted}
+    asked |= {other + event: None for event in wanted if given_up[event].asked_for == other.removesuffix("/")}
     target = state.target(connector)
-    records = progress_records(connector, {REDELIVER + event: {"asked_ms": now_ms} for event in wanted})
+    records = progress_records(connector, asked)
     if target.state is State.RUNNING:
         records.append(Target(State.RUNNING, target.restarts + 1).record(connector))
     return records
@@ -103,7 +111,7 @@ def _of(place: str, progress: Mapping[str, Any]) -> Undelivered:
         attempts=noted["attempts"],
         first_failed_ms=noted.get("first_failed_ms"),
         given_up_ms=noted["given_up_ms"],
-        asked_for=REDELIVER + place in progress,
+        asked_for=next((wish.removesuffix("/") for wish in (REDELIVER, DISCARD) if wish + place in progress), None),
     )
 
 

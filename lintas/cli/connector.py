@@ -11,7 +11,7 @@ from lintas.cli.connector_logs import logs
 from lintas.cli.connector_run import run
 from lintas.cli.connector_sql import sql
 from lintas.cli.connector_states import found, states_of, system_option
-from lintas.cli.connector_undelivered import redeliver, undelivered
+from lintas.cli.connector_undelivered import discard, redeliver, undelivered
 from lintas.cli.output import output_option, print_json, print_table
 from lintas.errors import UnknownName
 from lintas.settings import Settings
@@ -29,7 +29,7 @@ def connector() -> None:
     """
 
 
-for command in (run, logs, create, validate, sql, *ACTS, undelivered, redeliver):
+for command in (run, logs, create, validate, sql, *ACTS, undelivered, redeliver, discard):
     connector.add_command(command)
 
 

@@ -181,8 +181,16 @@ def test_what_is_given_up_is_listed_and_sent_once_more_and_a_receiver_that_is_go
     wait_until(lambda: len(receiver.taken) == 2, "the other is taken", 60)
     wait_until(lambda: verb(systems, "undelivered", "-o", "json") == [], "nothing is left", 60)
 
-    receiver.status = 410
+    receiver.status = 422
     asyncio.run(deliver(systems, 2, 3))
+    wait_until(lambda: len(verb(systems, "undelivered", "-o", "json")) == 1, "the third is given up", 60)
+    receiver.status = 204
+    assert verb(systems, "discard", "--all", "-o", "json")["events"] == 1
+    wait_until(lambda: verb(systems, "undelivered", "-o", "json") == [], "it is forgotten", 60)
+    assert len(receiver.taken) == 2
+
+    receiver.status = 410
+    asyncio.run(deliver(systems, 3, 4))
     status = runtimes.wait_for("hook", State.FAILED)
     assert status.disabled
     assert "410" in (status.trace or "")

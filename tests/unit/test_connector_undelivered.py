@@ -4,7 +4,7 @@ import pytest
 
 from connectors.plugins.webhook.lanes import Lanes, Pointer
 from connectors.runtime.state import ConnectorsState, State, Target, progress_records
-from connectors.runtime.undelivered import Undelivered, redelivering, undelivered, waiting
+from connectors.runtime.undelivered import DISCARD, REDELIVER, Undelivered, asking, undelivered, waiting
 from lintas.errors import UnknownName
 from schemas.connector_configs import Configured
 
@@ -36,7 +36,7 @@ def state(*offsets: int, target: State = State.RUNNING) -> ConnectorsState:
 def test_what_a_webhook_gives_up_is_listed_in_the_inboxs_order() -> None:
     found = undelivered(state(10, 9), "hook")
     assert [one.event for one in found] == ["0/9", "0/10"]
-    assert found[0] == Undelivered("0/9", "http-422", 422, 1, NOW, NOW + 1, asked_for=False)
+    assert found[0] == Undelivered("0/9", "http-422", 422, 1, NOW, NOW + 1, asked_for=None)
 
 
 def test_what_waits_for_another_attempt_is_counted_by_why_the_last_one_failed() -> None:
@@ -59,26 +59,39 @@ def told(lanes: Lanes) -> dict[str, object]:
 
 def test_what_is_asked_for_is_noted_and_the_connector_begun_anew() -> None:
     before = state(9, 10)
-    records = redelivering(before, "hook", ["0/9"], NOW)
+    records = asking(before, "hook", REDELIVER, ["0/9"], NOW)
     after = before.of(records)
     assert after.target("hook") == Target(State.RUNNING, 5)
-    assert [(one.event, one.asked_for) for one in undelivered(after, "hook")] == [("0/9", True), ("0/10", False)]
+    assert [(one.event, one.asked_for) for one in undelivered(after, "hook")] == [("0/9", "redeliver"), ("0/10", None)]
     lanes = Lanes(after.progress("hook"), NOW)
     assert (lanes.waiting, lanes.undelivered) == (1, 1)
 
 
+def test_what_is_discarded_is_forgotten_and_of_two_wishes_the_later_counts() -> None:
+    before = state(9, 10)
+    wanted = before.of(asking(before, "hook", REDELIVER, ["0/9", "0/10"], NOW))
+    after = wanted.of(asking(wanted, "hook", DISCARD, ["0/9"], NOW + 1))
+    assert [(one.event, one.asked_for) for one in undelivered(after, "hook")] == [
+        ("0/9", "discard"),
+        ("0/10", "redeliver"),
+    ]
+    lanes = Lanes(after.progress("hook"), NOW)
+    assert (lanes.waiting, lanes.undelivered) == (1, 0)
+    assert not undelivered(after.of(progress_records("hook", lanes.changes())), "hook")
+
+
 def test_all_may_be_asked_for_and_of_nothing_nothing_is() -> None:
-    assert len(redelivering(state(1, 2, 3), "hook", None, NOW)) == 4
-    assert redelivering(state(), "hook", None, NOW) == []
+    assert len(asking(state(1, 2, 3), "hook", REDELIVER, None, NOW)) == 4
+    assert asking(state(), "hook", DISCARD, None, NOW) == []
 
 
 def test_a_paused_connector_stays_paused() -> None:
-    (record,) = redelivering(state(1, target=State.PAUSED), "hook", ["0/1"], NOW)
+    (record,) = asking(state(1, target=State.PAUSED), "hook", REDELIVER, ["0/1"], NOW)
     assert (record[0], json.loads(record[1] or b"")) == (b"progress/hook/redeliver/0/1", {"asked_ms": NOW})
 
 
 def test_what_was_not_given_up_cannot_be_asked_for() -> None:
     with pytest.raises(UnknownName, match="0/2"):
-        redelivering(state(1), "hook", ["0/2"], NOW)
+        asking(state(1), "hook", DISCARD, ["0/2"], NOW)
     with pytest.raises(UnknownName, match="nohook"):
         undelivered(state(1), "nohook")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final, Self
 
 from connectors.runtime.contract import Progress
-from connectors.runtime.undelivered import REDELIVER, UNDELIVERED, WAITING
+from connectors.runtime.undelivered import DISCARD, REDELIVER, UNDELIVERED, WAITING
 
 _KEY_DIGITS: Final = 5
 
@@ -76,7 +76,7 @@ class Lanes:
     """Every pointer, and what has changed since somebody last asked."""
 
     def __init__(self, progress: Progress, now_ms: int) -> None:
-        """Go on from what earlier lives wrote; what people want redelivered is due at once."""
+        """Go on from what earlier lives wrote; what people redeliver is due at once, what they discard is gone."""
         self._lanes: dict[LaneKey, deque[Pointer]] = {}
         self._busy: set[LaneKey] = set()
         self._new: set[str] = set()  # places of what was added since `put_off`
@@ -92,6 +92,8 @@ class Lanes:
                 pointers.append(Pointer.read(name.removeprefix(WAITING), value))
             elif name.startswith(REDELIVER):
                 pointers += self._redelivered(name, progress, now_ms)
+            elif name.startswith(DISCARD):
+                self._forget(name, name.removeprefix(DISCARD), progress)
         for pointer in sorted(pointers, key=lambda one: (one.partition, one.offset)):
             self._lanes.setdefault(pointer.lane, deque()).append(pointer)
         self.waiting = len(pointers)
@@ -189,17 +191,24 @@ class Lanes:
         return changed
 
     def _redelivered(self, name: str, progress: Progress, now_ms: int) -> list[Pointer]:
-        """What a person wants redelivered, if it is still there; the wish is forgotten in any case."""
+        """What a person wants redelivered, if it is still there."""
         place = name.removeprefix(REDELIVER)
-        self._changes[name] = None
-        given_up = progress.get(UNDELIVERED + place)
+        given_up = self._forget(name, place, progress)
         if given_up is None:
             return []
-        self._changes[UNDELIVERED + place] = None
-        self.undelivered -= 1
         again = Pointer.read(place, {"key": given_up["key"], "behind_since_ms": now_ms})
         self._touch(again)
         return [again]
+
+    def _forget(self, wish: str, place: str, progress: Progress) -> Any:
+        """Forget a person's wish, and what was given up, if it is still there; what was noted of that, or None."""
+        self._changes[wish] = None
+        noted = UNDELIVERED + place
+        if noted not in progress or noted in self._changes:
+            return None
+        self._changes[noted] = None
+        self.undelivered -= 1
+        return progress[noted]
 
     def _enqueue(self, lane: LaneKey, next_ms: int) -> None:
         first = self._lanes[lane][0]
