@@ -188,6 +188,28 @@ async def test_what_corrects_a_record_is_a_further_event_and_no_repeat(corrected
     assert first.id != again.id
 
 
+async def test_a_visit_that_was_entered_in_error_is_told_of() -> None:
+    [event, *_] = await events(visit(status="entered-in-error"))
+    assert event.data["status"] == "ENTERED_IN_ERROR"
+
+
+@pytest.mark.parametrize(
+    ("onset", "day"),
+    [
+        ("2026-11-20", "2026-11-20"),
+        ("2026-11-20T08:00:00+07:00", "2026-11-20"),
+        ("2026-11", None),  # FHIR's dates may be known to the month
+        ("2026", None),
+    ],
+)
+async def test_the_day_of_an_onset_is_told_if_it_is_known(onset: str, day: str | None) -> None:
+    message = bundle(
+        entry(encounter(diagnosis=[]), ENCOUNTER), entry(patient(), PATIENT), entry(condition(onsetDateTime=onset))
+    )
+    [found] = [event for event in await events(message) if short(event.event_type) == "condition.diagnosed"]
+    assert str(found.data["onset_on"] or "") == (day or "")
+
+
 async def test_every_problem_is_told_at_once_with_entry_and_path_and_no_value() -> None:
     secret = "P-Rahasia-4711"
     message = bundle(
