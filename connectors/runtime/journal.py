@@ -86,6 +86,16 @@ class Journal:
             )
         return Opened(self._log.state.progress(self._connector), kept)
 
+    async def may_publish(self, topic: str) -> bool:
+        """Whether the brokers let the system write to a topic; False only if they say that it may not know of it."""
+        try:
+            await self._producer.partitions_for(topic)
+        except TopicAuthorizationFailedError:
+            return False
+        except UnknownTopicOrPartitionError:
+            pass  # perhaps not yet: told when it is written to
+        return True
+
     async def partitions(self, topic: str) -> list[int]:
         """The partitions of a topic.
 

@@ -36,6 +36,8 @@ async def _write(source: Source, given: Given, portion: Portion) -> None:
     refusals: list[Refusal] = []
     for event in portion.events:
         record = await _made(given.context, event)
+        if isinstance(record, Prepared) and not await given.journal.may_publish(record.topic):
+            record = Refusal(event, [f"{given.context.system} may not publish {event.event_type}"])
         if isinstance(record, Refusal):
             refusals.append(record)
         else:

@@ -31,6 +31,7 @@ class Counting(Config):
     portion: int = Field(20, description="events in one transaction")
     pause_ms: int = Field(20, ge=0, description="between transactions")
     broken: list[int] = Field(default_factory=list, description="numbers whose permits have no fee")
+    foreign: dict[int, str] = Field(default_factory=dict, description="numbers that are of another event type")
     refused: Path | None = Field(None, description="where numbers that the bus refuses are listed")
 
 
@@ -59,7 +60,8 @@ class CountingSource:
         data = {"number": f"P-{number}", "issued": "2026-11-24", "fee": "150000.00"}
         if number in self._config.broken:
             del data["fee"]
-        return Outgoing(self._config.event_type, data, id=f"permit-{number}", origin=f"number {number}")
+        event_type = self._config.foreign.get(number, self._config.event_type)
+        return Outgoing(event_type, data, id=f"permit-{number}", origin=f"number {number}")
 
     async def refused(self, refusals: Sequence[Refusal]) -> bool:
         if self._config.refused is None:

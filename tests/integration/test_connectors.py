@@ -151,13 +151,16 @@ def test_failed_connectors_are_begun_anew_and_people_have_their_way_by_rest(
 def test_what_the_bus_would_not_take_is_set_aside_and_the_rest_goes_on(
     systems: OwnSystems, publishing: ConnectorBus, tmp_path: Path
 ) -> None:
-    refused = tmp_path / "refused"
+    refused, of_others = tmp_path / "refused", OwnSystems.create(systems.settings).event_type
     settings = {"event_type": systems.event_type, "until": 60, "broken": [3, 30], "refused": str(refused)}
+    settings |= {"foreign": {"40": of_others}}
     publishing.configure("sorting", "counting", settings)
     publishing.configure("strict", "counting", {**settings, "refused": None})
     publishing.start()
     wait_until(lambda: publishing.progress("sorting").get("next") == 60, "it comes to its end")
-    assert {line.split()[0] for line in refused.read_text().splitlines()} == {"permit-3", "permit-30"}
+    reasons = dict(line.split(maxsplit=1) for line in refused.read_text().splitlines())
+    assert set(reasons) == {"permit-3", "permit-30", "permit-40"}
+    assert reasons["permit-40"] == f"{systems.publisher} may not publish {of_others}"
     failed = publishing.wait_for("strict", State.FAILED)
     assert failed.trace is not None
     assert "number 3: data.fee" in failed.trace

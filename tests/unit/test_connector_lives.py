@@ -32,6 +32,9 @@ CONNECTION = Connection(
 WHO = Who("office.desk", "permits", "counting", "source")
 
 
+EVENT_TYPE, TOPIC = "id.go.office.permit.issued.v1", "events.office.permit.issued.v1"
+
+
 class Journal:
     """Notes what is written."""
 
@@ -41,6 +44,9 @@ class Journal:
     async def open(self, worker: str) -> Opened:
         self.noted.append(("open", worker))
         return Opened({"next": 3}, None)
+
+    async def may_publish(self, topic: str) -> bool:
+        return topic == TOPIC
 
     async def write(self, events: Sequence[Prepared], progress: Progress) -> None:
         self.noted.append(("write", [event.id for event in events], dict(progress)))
@@ -73,8 +79,8 @@ class Source:
         self.noted.append(("stop",))
 
 
-def event(number: int) -> Outgoing:
-    return Outgoing("id.go.office.permit.issued.v1", {"fee": "Siti"}, id=f"permit-{number}", origin=f"row {number}")
+def event(number: int, event_type: str = EVENT_TYPE) -> Outgoing:
+    return Outgoing(event_type, {"fee": "Siti"}, id=f"permit-{number}", origin=f"row {number}")
 
 
 @pytest.fixture
@@ -83,7 +89,8 @@ def prepared(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def made(_: Context, one: Outgoing) -> Prepared:
         if int(one.id[-1]) % 2:
-            return Prepared("events.office.permit.issued.v1", one.id, b"", b"", [])
+            topic = TOPIC if one.event_type == EVENT_TYPE else "events.other.birth.registered.v1"
+            return Prepared(topic, one.id, b"", b"", [])
         raise MalformedEvent([Problem("data.fee", "missing-field", "is missing")])
 
     monkeypatch.setattr(source_life, "made", made)
@@ -133,6 +140,12 @@ async def test_what_the_bus_would_not_take_is_set_aside_before_the_rest_is_writt
     text = generate_latest(registry).decode()
     assert 'lintas_connector_refused_events_total{connector="permits",system="office.desk"} 1.0' in text
     assert "lintas_connector_events_total{" in text
+
+
+@pytest.mark.usefixtures("prepared")
+async def test_an_event_that_the_system_may_not_publish_is_set_aside() -> None:
+    noted = await live([Portion([event(1, "id.go.other.birth.registered.v1"), event(3)], {"next": 4})], spares=True)
+    assert noted[3:5] == [("refused", ["permit-1"]), ("write", ["permit-3"], {"next": 4})]
 
 
 @pytest.mark.usefixtures("prepared")
