@@ -17,7 +17,7 @@ INBOX_RETENTION_DAYS: Final = 7
 CONNECTORS_SEGMENT_BYTES: Final = 8 * MIB  # a runtime that takes over reads some of these
 DEAD_RETENTION_DAYS: Final = 365  # long enough to notice, judge and redrive
 
-Operation = str  # we grant READ and WRITE, each of which implies DESCRIBE; others are found only
+Operation = str  # we grant READ, WRITE and DELETE, each of which implies DESCRIBE; others are found only
 Resource = str  # TOPIC, GROUP, TRANSACTIONAL_ID
 Pattern = Literal["LITERAL", "PREFIXED"]
 
@@ -184,6 +184,7 @@ def _acls(snapshot: Snapshot) -> Iterator[Acl]:
         yield Acl(system, "READ", "TOPIC", topic, "LITERAL")
         yield Acl(system, "WRITE", "TOPIC", topic, "LITERAL")
         yield from _own_names(system, "WRITE", "TRANSACTIONAL_ID")
+        yield Acl(system, "DELETE", "GROUP", names.connector_id(system, ""), "PREFIXED")
     for system in publishers | snapshot.consumers() | connected:
         yield from _own_names(system, "READ", "GROUP")
 

@@ -91,6 +91,7 @@ class OwnSystems:
                     Acl(system, "READ", "TOPIC", topic, "LITERAL"),
                     Acl(system, "WRITE", "TOPIC", topic, "LITERAL"),
                     Acl(system, "READ", "GROUP", f"{system}.", "PREFIXED"),
+                    Acl(system, "DELETE", "GROUP", names.connector_id(system, ""), "PREFIXED"),
                     Acl(system, "WRITE", "TRANSACTIONAL_ID", f"{system}.", "PREFIXED"),
                 ]
             )

@@ -10,6 +10,7 @@ from typing import Final
 
 from aiokafka.errors import KafkaError
 
+from connectors.runtime.groups import delete_others
 from connectors.runtime.log import SystemLog
 from connectors.runtime.runner import Runner, Shared, Wanted
 from connectors.runtime.state import State
@@ -34,6 +35,7 @@ class SystemConnectors:
         self._is_owner = False
         self._runners: dict[str, tuple[Runner, asyncio.Task[None]]] = {}
         self._stopping = False
+        self._tidy = False  # there may be groups of connectors that were deleted
 
     @property
     def log(self) -> SystemLog:
@@ -90,7 +92,7 @@ class SystemConnectors:
         return owner
 
     def _change(self, is_owner: bool) -> None:
-        self._is_owner = is_owner
+        self._is_owner = self._tidy = is_owner
         log.info(
             "%s: its connectors are run %s",
             self._system,
@@ -108,6 +110,11 @@ class SystemConnectors:
                 if self._is_owner:
                     self._fit()
                     await self._tell()
+                    if self._tidy:
+                        self._tidy = False
+                        await asyncio.to_thread(
+                            delete_others, self._settings, self._system, set(self.log.state.configs)
+                        )
                 else:
                     await self._drop()
                 with contextlib.suppress(TimeoutError):
@@ -123,6 +130,7 @@ class SystemConnectors:
         for name, (runner, task) in list(self._runners.items()):
             if task.done():
                 del self._runners[name]
+                self._tidy = True
             elif name not in state.configs:
                 runner.want(None)
         for name, config in state.configs.items():

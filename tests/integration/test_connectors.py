@@ -17,7 +17,9 @@ from own_systems import OwnSystems, permit
 
 from connectors.runtime.state import State
 from connectors.runtime.topics import read_states, write
+from lintas import names
 from lintas.settings import Settings
+from schemas.cluster import Cluster
 from schemas.connector_configs import Configured
 from schemas.model import Connector
 from schemas.provision import diff
@@ -140,7 +142,11 @@ def test_failed_connectors_are_begun_anew_and_people_have_their_way_by_rest(
         metrics = rest.get("/metrics").text
         labels = f'connector="failing",plugin="writing",state="RUNNING",system="{systems.consumer}"'
         assert f"lintas_connector_state{{{labels}}} 1.0" in metrics
+        groups, own = Cluster(systems.settings), names.connector_id(systems.consumer, "failing")
+        wait_until(lambda: own in groups.groups(), "its positions are committed")
         assert rest.delete("/connectors/failing").status_code == 204
+        wait_until(lambda: own not in groups.groups(), "nobody takes it for a reader that is stuck")
+        assert names.connector_id(systems.consumer, "well") in groups.groups()
         wait_until(lambda: 'connector="failing"' not in rest.get("/metrics").text, "nothing is told of it any more")
     assert reading.end() == 0
     status = reading.status("well")

@@ -65,6 +65,7 @@ def test_a_system_that_only_receives_may_still_have_transactions_of_connectors(s
     wanted = desired(dataclasses.replace(snapshot, connectors={"births-out": sink}), Settings())
     assert Acl(consumer, "WRITE", "TRANSACTIONAL_ID", f"{consumer}.", "PREFIXED") in wanted.acls
     assert Acl(consumer, "READ", "GROUP", f"{consumer}.", "PREFIXED") in wanted.acls
+    assert Acl(consumer, "DELETE", "GROUP", f"{consumer}.connector.", "PREFIXED") in wanted.acls
 
 
 def _publishers(snapshot: Snapshot) -> set[str]:
