@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from aiokafka import TopicPartition
-from aiokafka.errors import TopicAuthorizationFailedError, UnknownTopicOrPartitionError
+from aiokafka.errors import ProducerFenced, TopicAuthorizationFailedError, UnknownTopicOrPartitionError
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.structs import OffsetAndMetadata
 from lintas_client import Connection
@@ -82,7 +82,8 @@ class Journal:
             raise ConnectorFailed(
                 connector=self._connector,
                 reason=f"what is noted of its progress is of the kind {kept.plugin}, and it is {self._plugin} now",
-                remedy="give it another name; or stop it and delete its offsets, and it begins anew.",
+                remedy="give it another name; or stop it and have that forgotten (`lintas connector forget`): it "
+                "begins anew.",
             )
         return Opened(self._log.state.progress(self._connector), kept)
 
@@ -125,7 +126,7 @@ class Journal:
             positions: what has changed of the inbox's: the next offset of each partition.
 
         Raises:
-            ConnectorFailed: the bus takes no such events of this system.
+            ConnectorFailed: the bus takes no such events of this system, or somebody has begun the connector since.
             anything else: whether it was written is unknown. In both cases the journal is of no more use.
         """
         outputs: dict[TopicPartition, list[bytes]] = defaultdict(list)
@@ -155,6 +156,14 @@ class Journal:
                 reason=f"the bus refuses what it writes ({refused})",
                 remedy="see in the catalogue in force that the system publishes the event type; apply it again.",
             ) from refused
+        except Exception as error:
+            if not any(isinstance(one, ProducerFenced) for one in (error, self._producer.died_of)):
+                raise
+            raise ConnectorFailed(
+                connector=self._connector,
+                reason="another runtime has taken it over, or a newer start in this one; nothing was written twice",
+                remedy="none is needed: whoever runs it now goes on from what was committed.",
+            ) from error
         self._noted = kept
 
     async def close(self) -> None:
