@@ -6,16 +6,19 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import yaml
 from lintas_client.wire.types import read_schema
 
 from connectors.plugins.postgres import outbox, replication, sink
+from connectors.plugins.postgres.database import DatabaseConfig, connected
 from connectors.plugins.postgres.payload import fitted, parsed
 from connectors.plugins.postgres.pgoutput import Begin, Change, Commit, Relation, Unchanged, decoded
 from connectors.plugins.postgres.slot import Place, number, written
 from connectors.plugins.postgres.statements import installable, installation
 from connectors.runtime.plugin import Plugin
+from lintas.errors import ConnectorFailed
 
 PLUGINS = [outbox.PLUGIN, replication.PLUGIN, sink.PLUGIN]
 
@@ -135,3 +138,24 @@ def test_the_file_of_the_connection_is_checked_without_showing_it(
     assert [field for field, _ in found] == ([] if problem is None else ["dsn_file"])
     assert problem is None or problem in found[0][1]
     assert "secret-word" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        ("connection to server at 127.0.0.1 failed: server does not support SSL, but SSL was required", "ssl = on"),
+        ("connection to server at 127.0.0.1 failed: Connection refused", "check the address"),
+    ],
+)
+async def test_what_helps_depends_on_why_there_is_no_connection(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str, remedy: str
+) -> None:
+    async def refused(*_: object, **__: object) -> None:
+        raise psycopg.OperationalError(said)
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "connect", refused)
+    file = tmp_path / "magma.dsn"
+    file.touch(0o600)
+    file.write_text("host=127.0.0.1 sslmode=require")
+    with pytest.raises(ConnectorFailed, match=remedy):
+        await connected(DatabaseConfig(dsn_file=file), "births")

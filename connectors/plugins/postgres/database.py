@@ -31,6 +31,11 @@ _CONNECT_REMEDY: Final = (
     "check the address, role, password, sslmode and sslrootcert in the file that dsn_file names. With verify-full the "
     "server's certificate bears the host name written there, and an authority in the file of sslrootcert has signed it."
 )
+_NO_TLS: Final = "server does not support SSL"  # in libpq's words
+_NO_TLS_REMEDY: Final = (
+    "switch TLS on at the server (ssl = on); or, where nobody else reaches the way to it, say sslmode=disable in the "
+    "file that dsn_file names."
+)
 _OTHERS_MAY_READ: Final = 0o077
 
 
@@ -76,11 +81,15 @@ async def connected(config: DatabaseConfig, connector: str) -> Connection:
     text = config.dsn_file.read_text(encoding="utf-8").strip()
     given = conninfo_to_dict(text)
     ours = {**_DEFAULTS, "application_name": f"lintas {connector}"}
-    with told(connector, _CONNECT_REMEDY):
+    try:
         connection = await psycopg.AsyncConnection.connect(
             make_conninfo(text, **{name: value for name, value in ours.items() if name not in given}), autocommit=True
         )
         await connection.execute(query("session"))
+    except psycopg.Error as error:
+        reason = _reason(error)
+        remedy = _NO_TLS_REMEDY if _NO_TLS in reason else _CONNECT_REMEDY
+        raise ConnectorFailed(connector=connector, reason=reason, remedy=remedy) from None
     return connection
 
 
