@@ -1,12 +1,15 @@
-"""The settings of a kind of connector as a person reads them, those below others included. Pure."""
+"""Settings of connectors, those below others included, and values, as a person reads them. Pure."""
 
 import dataclasses
+import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from connectors.runtime.plugin import Plugin
 
 Schema = Mapping[str, Any]
+
+LONGEST_SHOWN: Final = 300  # characters of a value
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -29,6 +32,15 @@ class Setting:
 
 
 _TYPES = {"string": "text", "integer": "integer", "number": "number", "boolean": "boolean"}
+
+
+def readable(value: Any, more: str = "") -> str:
+    """A value of JSON; of long ones the beginning, with the size and with ``more``, which says where the rest is."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if len(text) <= LONGEST_SHOWN:
+        return text
+    size = f"{len(value)} in all" if isinstance(value, (list, dict)) else f"{len(text)} characters"
+    return f"{text[:LONGEST_SHOWN]}... ({size}{more})"
 
 
 def settings_of(plugin: Plugin) -> list[Setting]:

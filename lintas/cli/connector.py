@@ -1,6 +1,5 @@
 """``lintas connector``: what joins systems to the bus that do not speak Kafka."""
 
-import json
 from typing import Any
 
 import click
@@ -15,8 +14,6 @@ from lintas.cli.connector_undelivered import discard, redeliver, undelivered
 from lintas.cli.output import output_option, print_json, print_table
 from lintas.errors import UnknownName
 from lintas.settings import Settings
-
-LONGEST_SHOWN = 300  # characters of a value
 
 
 @click.group()
@@ -152,12 +149,9 @@ def plugins(*, plugin: str | None, output: str) -> None:
 
 
 def _told(value: Any) -> str:
-    """A value of JSON as a person reads it; of long ones the beginning."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    if len(text) <= LONGEST_SHOWN:
-        return text
-    size = f"{len(value)} in all" if isinstance(value, (list, dict)) else f"{len(text)} characters"
-    return f"{text[:LONGEST_SHOWN]}... ({size}; -o json shows everything)"
+    from connectors.runtime.reference import readable
+
+    return readable(value, "; -o json shows everything")
 
 
 def _kind(plugin: str) -> str:

@@ -1,6 +1,7 @@
 """Connectors at the console: seen by those who may, acted on for the own systems, recorded first."""
 
 import dataclasses
+import html
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ def states(monkeypatch: pytest.MonkeyPatch) -> dict[str, ConnectorsState]:
             [
                 Configured("files", {"folder": "/srv/births"}, "catalogue").record("births"),
                 status(State.FAILED, TRACE).record("births"),
-                *progress_records("births", {"births.csv": {"line": 4711}}),
+                *progress_records("births", {"births.csv": {"line": 4711, "done": False}, "long": "x" * 301}),
             ]
         ),
         SATUSEHAT: ConnectorsState().of(
@@ -81,7 +82,8 @@ async def test_connectors_are_listed_and_one_tells_why_it_failed_and_how_far_it_
     assert "to-clinic" in listed
     assert "FAILED" in failed
     assert "the folder is away" in failed
-    assert "4711" in failed
+    assert '{"done": false, "line": 4711}' in html.unescape(failed)
+    assert f"{'x' * 300}... (301 characters)" in failed
     assert "/srv/births" in failed
     assert "812" in running
     assert '<button name="act"' not in failed, "auditors act on nothing"

@@ -5,6 +5,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from connectors.runtime.reference import readable
 from lintas.errors import LintasError, UnknownName
 from monitoring.console import connectors
 from monitoring.console.asking import actor_of, asked, done, snapshot_of
@@ -42,7 +43,7 @@ async def _show(visit: Visit) -> Response:
     row = await _one(visit, visit.query("system"))
     may = visit.may(Right.CONTROL_CONNECTORS, acting.agency_of(row.system))
     template = "connector_part.html" if visit.is_partial else "connector.html"
-    return visit.render(template, row=row, since=_since(row), may=may, did=visit.query("did"))
+    return visit.render(template, row=row, since=_since(row), may=may, did=visit.query("did"), readable=readable)
 
 
 def _since(row: Row) -> dt.datetime | None:
