@@ -11,6 +11,8 @@ from lintas.cli.connector_states import found, system_option
 from lintas.cli.output import output_option, print_json, print_table
 from lintas.settings import Settings
 
+BEHIND = " (behind: for an earlier event of their key)"
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -47,7 +49,7 @@ def undelivered(*, name: str, system: str | None, output: str) -> None:
     )
     if held := waiting(state, name):
         reasons = ", ".join(f"{reason} {count}" for reason, count in held.most_common())
-        click.echo(f"{held.total()} wait for another attempt: {reasons}")
+        click.echo(f"{held.total()} wait for another attempt: {reasons}{BEHIND if 'behind' in held else ''}")
 
 
 def _settling(verb: str) -> Callable[[F], click.Command]:

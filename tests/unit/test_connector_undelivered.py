@@ -1,10 +1,13 @@
 import json
 
 import pytest
+from click.testing import CliRunner
 
 from connectors.plugins.webhook.lanes import Lanes, Pointer
 from connectors.runtime.state import ConnectorsState, State, Target, progress_records
 from connectors.runtime.undelivered import DISCARD, REDELIVER, Undelivered, asking, undelivered, waiting
+from lintas.cli import connector_undelivered
+from lintas.cli.main import main
 from lintas.errors import UnknownName
 from schemas.connector_configs import Configured
 
@@ -50,6 +53,16 @@ def test_what_waits_for_another_attempt_is_counted_by_why_the_last_one_failed() 
         lanes.wait(pointer, NOW + 1_000)
     records = [Configured("webhook", {}, "rest").record("hook"), *progress_records("hook", told(lanes))]
     assert waiting(ConnectorsState().of(records), "hook") == {"http-401": 2, "behind": 1}
+
+
+def test_what_behind_means_is_told_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    lanes = Lanes({}, NOW)
+    for offset in (1, 2):
+        lanes.add(Pointer(0, offset, "one"), NOW)
+    records = [Configured("webhook", {}, "rest").record("hook"), *progress_records("hook", told(lanes))]
+    monkeypatch.setattr(connector_undelivered, "found", lambda *_: ("office.desk", ConnectorsState().of(records)))
+    shown = CliRunner().invoke(main, ["connector", "undelivered", "hook"]).output
+    assert shown.endswith("2 wait for another attempt: behind 2 (behind: for an earlier event of their key)\n")
 
 
 def told(lanes: Lanes) -> dict[str, object]:
