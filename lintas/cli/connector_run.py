@@ -5,6 +5,7 @@ import logging
 import signal
 import socket
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import click
 
 from lintas import logs
 from lintas.cli import service_options
-from lintas.errors import BadSettings
+from lintas.errors import UnknownName
 from lintas.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def run(*, systems: tuple[str, ...], listen: tuple[str, int], token_file: Path |
     A system has connectors if the catalogue in force holds some of it, or says `connectors: true`. Any number of
     runtimes may run; one at a time runs a system's connectors, and another takes over within seconds if it dies. The
     REST API has the shape of Kafka Connect's (docs/how-to/connectors.md). GET /metrics, /live, /ready and /startup need
-    no token. SIGTERM finishes what is under way. Exit 0 stopped, 1 something went wrong (see the log), 2 misuse.
+    no token. SIGTERM finishes what is under way. Exit 0 stopped, 1 something went wrong (see the log), 2 misuse, or a
+    system that --system names has no credentials here.
     """
     from prometheus_client import CollectorRegistry
 
@@ -56,6 +58,7 @@ def run(*, systems: tuple[str, ...], listen: tuple[str, int], token_file: Path |
     logs.set_up("connector", log_level)
     settings = Settings()
     settings.brokers, settings.registry  # noqa: B018  without them none of the systems could be served
+    _known(systems, settings)
     host, port = listen
     token = _token(host, token_file)
     listening = _bound(host, port)
@@ -87,15 +90,29 @@ def run(*, systems: tuple[str, ...], listen: tuple[str, int], token_file: Path |
     asyncio.run(serve())
 
 
+def _known(systems: Iterable[str], settings: Settings) -> None:
+    from connectors.runtime.runtime import with_credentials
+    from lintas.credentials import path_of
+    from schemas.suggestions import did_you_mean
+
+    for system in systems:
+        path = path_of(settings, system)
+        if not path.exists():
+            meant = did_you_mean(system, with_credentials(settings))
+            raise UnknownName(
+                kind="system with credentials here", name=system, suggestion=f"{path} does not exist{meant or '.'}"
+            )
+
+
 def _token(host: str, file: Path | None) -> str | None:
     token = file.read_text().strip() if file else None
     if token == "":
-        raise BadSettings(name="--token-file", reason="the file is empty", remedy="write a long random token into it.")
+        raise click.BadParameter("the file is empty: write a long random token into it.", param_hint="--token-file")
     if token is None and host not in LOOPBACK:
-        raise BadSettings(
-            name="--listen",
-            reason=f"it asks for no token, and is to listen on {host}, where others than this machine reach it",
-            remedy="give a token with --token-file, or listen on 127.0.0.1.",
+        raise click.BadParameter(
+            f"others than this machine reach {host}, and no token would be asked for: give one with --token-file, or "
+            "listen on 127.0.0.1.",
+            param_hint="--listen",
         )
     return token
 

@@ -15,9 +15,10 @@ from connectors.runtime.reference import settings_of
 from connectors.runtime.rest.answers import OWN_SETTINGS, definitions
 from connectors.runtime.state import ConnectorsState, Kept, State, Status, Target, progress_records
 from connectors.runtime.validation import by_name, read
+from lintas import logs
 from lintas.cli import connector, connector_acts, connector_states
 from lintas.cli.connector_logs import new_lines
-from lintas.cli.connector_run import _bound
+from lintas.cli.connector_run import _bound, _token
 from lintas.cli.main import main
 from schemas.connector_configs import Configured
 
@@ -200,6 +201,26 @@ def test_connectors_are_listed_and_shown_as_they_are(
     of_hook = json.loads(lintas("show", "hook", "-o", "json").output)
     assert (of_hook["state"], of_hook["progress"], of_hook["trace"]) == ("STOPPED", {"next": 5}, None)
     assert lintas("show", "deaths").exit_code == 2
+
+
+@pytest.mark.parametrize(("system", "told"), [("bpom.recals", "did you mean bpom.recalls?"), ("x.y", "not exist.")])
+def test_a_system_without_credentials_is_told_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, system: str, told: str
+) -> None:
+    monkeypatch.setattr(logs, "set_up", lambda *_: None)
+    monkeypatch.setenv("LINTAS_SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("LINTAS_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    monkeypatch.setenv("LINTAS_REGISTRY_URL", "http://127.0.0.1:1")
+    (tmp_path / "bpom.recalls.properties").touch()
+    refused = lintas("run", "--system", system, "--listen", "127.0.0.1:0")
+    assert refused.exit_code == 2
+    assert told in " ".join(refused.output.split())
+
+
+def test_who_would_listen_to_others_without_a_token_is_told_of_the_option() -> None:
+    with pytest.raises(click.BadParameter, match="--token-file") as refused:
+        _token("0.0.0.0", None)
+    assert refused.value.param_hint == "--listen"
 
 
 def test_two_runtimes_do_not_take_one_port() -> None:
