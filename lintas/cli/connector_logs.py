@@ -33,6 +33,7 @@ def logs(*, name: str, lines: int, follow: bool, file: Path | None, output: str)
 
     The log of the local bus, or any that is given: in production a program's log is its standard error, and whoever
     keeps that finds a connector's lines by their field `connector`.
+    Each runtime has its own: `lintas connector show NAME` says which worker runs it.
     """
     path = file or Home(Settings().home).log(PROGRAM)
     if str(path) == "-":
