@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from connectors.runtime.state import ConnectorsState, State, Target
+from connectors.runtime.validation import Plugins
 from lintas.errors import ConnectorConflict, UnknownName
 from schemas.connector_configs import FROM_CATALOGUE, Configured, Record, forgotten
 
@@ -39,7 +40,8 @@ def configuring(
         raise ConnectorConflict(
             connector=connector,
             reason=f"what is noted of its progress is of the kind {kept.plugin}, not {plugin}",
-            remedy="use another name; or stop the connector and delete its offsets, and it begins anew.",
+            remedy="use another name; or, unless that kind keeps its progress with its data, stop the connector and "
+            "have that forgotten (`lintas connector forget`): it begins anew.",
         )
     return [now.record(connector)]
 
@@ -86,14 +88,21 @@ def restarting(state: ConnectorsState, connector: str, *, only_failed: bool) -> 
     return [Target(State.RUNNING, target.restarts + 1).record(connector)]
 
 
-def forgetting_progress(state: ConnectorsState, connector: str, *, owned: bool) -> list[Record]:
+def forgetting_progress(state: ConnectorsState, connector: str, plugins: Plugins, *, owned: bool) -> list[Record]:
     """Have a connector begin anew from the beginning when it runs again.
 
     Raises:
         UnknownName: there is no such connector.
-        ConnectorConflict: it is not stopped.
+        ConnectorConflict: it is not stopped, or keeps its positions with its data.
     """
-    known(state, connector)
+    kind, kept = known(state, connector).plugin, state.kept.get(connector)
+    # What another kind has noted under this name may go: it hinders this one.
+    if kind in plugins and plugins[kind].begins_anew and (kept is None or kept.plugin == kind):
+        raise ConnectorConflict(
+            connector=connector,
+            reason=f"a {kind} keeps how far it is with its data, not on the bus",
+            remedy=f"to have it begin at the beginning, stop it, {plugins[kind].begins_anew}",
+        )
     wanted = state.target(connector).state  # it may be to run again, and not have come so far as to say so
     if wanted is not State.STOPPED or shown(state, connector, owned=owned) is not State.STOPPED:
         raise ConnectorConflict(

@@ -39,6 +39,8 @@ class Plugin:
         example: settings as a person would write them, YAML; tested.
         check: problems of valid settings together, as (field, message). Files that they name may be on another machine:
             that one is not there is no problem here, and fails the connector when it starts.
+        begins_anew: for a sink that keeps its positions with its data: what a person does to have it begin at the
+            beginning. Empty: the runtime keeps how far it is, and can forget that.
     """
 
     name: str
@@ -50,3 +52,4 @@ class Plugin:
     guarantee_because: str
     example: str
     check: Callable[[Any], list[tuple[str, str]]] = lambda _: []
+    begins_anew: str = ""

@@ -79,8 +79,8 @@ async def _begin(
             raise ConnectorFailed(
                 connector=given.who.connector,
                 reason=f"it is at offset {at} of {place.topic} [{place.partition}], which ends at {end[place]}",
-                remedy="if the inbox was made anew, stop the connector and delete its offsets; or, if it keeps them "
-                "with its data (in a folder, a database), give it another place. It begins anew then.",
+                remedy="if the inbox was made anew, stop the connector and have its progress forgotten (`lintas "
+                "connector forget`), which tells what to do instead if it keeps that with its data: it begins anew.",
             )
         if 0 < at < first[place]:
             given.context.log.error(

@@ -69,12 +69,19 @@ def delete(*, names: Sequence[str], system: str | None, output: str) -> None:
 
 @_acting("forget")
 def forget(*, names: Sequence[str], system: str | None, output: str) -> None:
-    """Forget how far stopped connectors are: resumed, they begin at the beginning."""
+    """Forget how far stopped connectors are: resumed, they begin at the beginning.
+
+    One that keeps that with its data (postgres-sink, parquet) is refused, and told what to do instead.
+    """
+    from connectors.plugins import known
     from connectors.runtime import control
     from connectors.runtime.ownership import is_owned
+    from connectors.runtime.validation import by_name
+
+    kinds = by_name(known.PLUGINS)
 
     def forgetting(own: str, state: "ConnectorsState", name: str) -> list["Record"]:
-        return control.forgetting_progress(state, name, owned=is_owned(Settings(), own))
+        return control.forgetting_progress(state, name, kinds, owned=is_owned(Settings(), own))
 
     _act(names, system, output, forgetting, "is at the beginning")
 

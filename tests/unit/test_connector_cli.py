@@ -184,6 +184,17 @@ def test_progress_is_forgotten_whoever_runs_other_systems_connectors(states: dic
     assert not [system for system, name in ((OFFICE, "births"), (READER, "hook")) if states[system].has_progress(name)]
 
 
+@pytest.mark.parametrize(("kind", "instead"), [("postgres-sink", "lintas_positions"), ("parquet", "an empty folder")])
+def test_who_keeps_positions_with_the_data_forgets_nothing_and_tells_what_to_do(
+    states: dict[str, ConnectorsState], kind: str, instead: str
+) -> None:
+    states[READER].of([Configured(kind, {}, "rest").record("hook"), Kept(kind, {0: 5}).record("hook")])
+    refused = lintas("forget", "hook")
+    assert refused.exit_code == 1
+    assert instead in " ".join(refused.output.split())
+    assert states[READER].has_progress("hook")
+
+
 def test_connectors_are_listed_and_shown_as_they_are(
     monkeypatch: pytest.MonkeyPatch, states: dict[str, ConnectorsState]
 ) -> None:

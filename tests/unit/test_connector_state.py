@@ -1,5 +1,6 @@
 """What a system's topic says of its connectors, and what people may do with them."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from typing import Any
@@ -132,8 +133,8 @@ RESUMED = state(CONFIG.record("a"), Target(State.RUNNING).record("a"), status(St
         lambda: control.configuring(OF_CATALOGUE, "a", "counting", {"until": 1}, "rest"),
         lambda: control.deleting(OF_CATALOGUE, "a"),
         lambda: control.configuring(RUNNING, "a", "writing", {}, "rest"),  # its progress is another kind's
-        lambda: control.forgetting_progress(RUNNING, "a", owned=True),
-        lambda: control.forgetting_progress(RESUMED, "a", owned=True),  # it may be at work before it says so
+        lambda: control.forgetting_progress(RUNNING, "a", KINDS, owned=True),
+        lambda: control.forgetting_progress(RESUMED, "a", KINDS, owned=True),  # it may be at work before it says so
         lambda: control.restarting(PAUSED, "a", only_failed=False),
     ],
 )
@@ -148,12 +149,22 @@ def test_what_does_not_go_with_how_a_connector_is_is_refused(act: Callable[[], A
         lambda: control.deleting(RUNNING, "b"),
         lambda: control.aiming(RUNNING, "b", State.PAUSED),
         lambda: control.restarting(RUNNING, "b", only_failed=False),
-        lambda: control.forgetting_progress(RUNNING, "b", owned=True),
+        lambda: control.forgetting_progress(RUNNING, "b", KINDS, owned=True),
     ],
 )
 def test_a_connector_that_is_not_there_is_unknown(act: Callable[[], Any]) -> None:
     with pytest.raises(UnknownName):
         act()
+
+
+def test_progress_that_is_with_the_data_is_not_said_to_be_forgotten() -> None:
+    kinds = {"writing": dataclasses.replace(KINDS["writing"], begins_anew="delete its rows.")}
+    config = Configured("writing", {}, "rest").record("a")
+    kept = state(config, Target(State.STOPPED).record("a"), Kept("writing", {0: 5}).record("a"))
+    with pytest.raises(ConnectorConflict, match=r"with its data[^$]*stop it, delete its rows\."):
+        control.forgetting_progress(kept, "a", kinds, owned=False)
+    of_another_kind = state(config, Target(State.STOPPED).record("a"), Kept("counting", {0: 5}).record("a"))
+    assert control.forgetting_progress(of_another_kind, "a", kinds, owned=False), "it hinders this kind"
 
 
 def test_what_is_so_already_is_not_written_again() -> None:

@@ -196,4 +196,5 @@ PLUGIN = Plugin(
 folder: /srv/lake/earthquakes
 max_seconds: 60
 """,
+    begins_anew="name an empty folder in its settings, and resume it.",
 )

@@ -27,7 +27,7 @@ from connectors.runtime.plugin import Guarantee, Plugin
 from lintas.errors import ConnectorFailed
 
 _REMEDY: Final = (
-    "give the connector's role USAGE and CREATE on the schema that the settings name; or install what "
+    "make the schema that the settings name and give the connector's role USAGE and CREATE on it; or install what "
     "`lintas connector sql sink` prints and give it SELECT, INSERT, UPDATE on every table there. A key that the "
     "settings name needs a unique index."
 )
@@ -214,4 +214,5 @@ PLUGIN = Plugin(
     "write at a time; a database restored from a backup is given the rest again, as far as the inbox still holds it.",
     example=EXAMPLE,
     check=problems_of,
+    begins_anew="delete its rows in lintas_positions of its schema (connector = 'SYSTEM.NAME'), and resume it.",
 )

@@ -245,7 +245,7 @@ class _Api:
     async def forget(self, request: Request) -> Response:
         name, system, state = await self._found(request)
         owned = await self._runtime.owned(system)
-        records = control.forgetting_progress(state, name, owned=owned)
+        records = control.forgetting_progress(state, name, self._plugins, owned=owned)
         await self._runtime.write(system, *records)
         return JSONResponse({"message": f"The offsets for connector {name} have been reset successfully"})
 
