@@ -108,7 +108,7 @@ def join(folder: Path, database: Database, url: str, secret: Path) -> None:
 
 @pytest.mark.timeout(400)  # a bus of its own starts
 def test_a_new_agency_joins_by_the_page_alone(
-    catalogue_bus: Settings, postgres_server: Server, receiver: tuple[str, Path, Path], tmp_path: Path
+    settings: Settings, postgres_server: Server, receiver: tuple[str, Path, Path], tmp_path: Path
 ) -> None:
     url, secret, told = receiver
     database = postgres_server.database(tmp_path)
@@ -116,14 +116,14 @@ def test_a_new_agency_joins_by_the_page_alone(
     database.dsn_file.write_text(re.sub(r"//[^@]+@", "//lintas_connector:as%20asked%20for@", database.connector_dsn))
     (table,) = re.findall(r"`(CREATE TABLE eruptions .*)`", JOINING)
     database.run(table)
-    sql = lintas(catalogue_bus, "connector", "sql", "outbox").stdout
+    sql = lintas(settings, "connector", "sql", "outbox").stdout
     for statement in (sql, *blocks("sql", JOINING)):
         database.run(statement)
     join(tmp_path / "catalogue", database, url, secret)
-    applied = lintas(catalogue_bus, "catalogue", "apply", str(tmp_path / "catalogue"))
+    applied = lintas(settings, "catalogue", "apply", str(tmp_path / "catalogue"))
     assert applied.returncode == 0, applied.stdout + applied.stderr
-    worker = Worker(catalogue_bus, tmp_path / "worker.log")
-    runtime = ConnectorBus(catalogue_bus, "pvmbg.magma", tmp_path)
+    worker = Worker(settings, tmp_path / "worker.log")
+    runtime = ConnectorBus(settings, "pvmbg.magma", tmp_path)
     try:
         runtime.start()
         for name in ("eruptions", "quakes"):
@@ -138,13 +138,11 @@ def test_a_new_agency_joins_by_the_page_alone(
             '{"id": "q1", "data": {"event_id": "q1", "origin_time": "2026-11-24T01:02:03.000Z", "latitude": -7.1, '
             '"longitude": 106.2, "depth_km": 10, "magnitude": "5.6", "magnitude_tenths": 56, "region": "Java"}}\n'
         )
-        published = lintas(
-            catalogue_bus, "publish", "id.go.bmkg.earthquake.measured.v1", str(quake), "--as", "bmkg.inatews"
-        )
+        published = lintas(settings, "publish", "id.go.bmkg.earthquake.measured.v1", str(quake), "--as", "bmkg.inatews")
         assert published.returncode == 0, published.stderr
         wait_until(lambda: '"event_id":"q1"' in told.read_text(), f"the receiver is told; {runtime.text[-2000:]}")
     finally:
         runtime.kill()
         worker.kill()
-    (record,) = asyncio.run(read(catalogue_bus, "events.pvmbg.volcano.erupted.v1"))
+    (record,) = asyncio.run(read(settings, "events.pvmbg.volcano.erupted.v1"))
     assert dict(record.headers)["ce_subject"] == b"Semeru"
