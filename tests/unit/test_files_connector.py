@@ -39,6 +39,7 @@ from connectors.plugins.files.rows import UnreadableFile
 from connectors.plugins.files.settings import Files
 from connectors.plugins.files.source import PLUGIN, FolderSource
 from connectors.plugins.files.stream import StreamSource
+from connectors.runtime.validation import read
 from lintas.errors import ConnectorFailed
 from schemas.snapshot import canonical
 
@@ -722,6 +723,11 @@ async def test_what_is_no_pipe_is_no_stream(tmp_path: Path) -> None:
 def test_settings_that_cannot_work_are_refused(given: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValidationError, match=reason):
         Files.model_validate({"mapping": MAPPING} | given)
+
+
+def test_what_a_stream_needs_is_told_beside_what_is_wrong_each_at_its_setting() -> None:
+    _, found = read(PLUGIN, {"stream": "/b", "bogus": 1, "mapping": MAPPING | {"id": None}})
+    assert {problem.path for problem in found} == {("bogus",), ("format",), ("mapping",)}
 
 
 def test_the_example_is_right() -> None:

@@ -63,10 +63,24 @@ def test_settings_that_cannot_work_are_refused(settings: dict[str, Any], told: s
     ],
 )
 def test_settings_that_do_not_go_together_are_told_by_field(settings: dict[str, Any], field: str, told: str) -> None:
-    config, [problem] = read(PLUGIN, LEAST | settings)
-    assert config is not None
+    _, [problem] = read(PLUGIN, LEAST | settings)
     assert problem.path == (field,)
     assert told in problem.message
+
+
+def test_what_does_not_go_together_is_told_beside_what_is_wrong_or_missing() -> None:
+    settings = {"url": "http://x", "bogus": 1, "client_key_file": "/k", "callback_listen": "x", "handshake": False}
+    _, found = read(PLUGIN, settings)
+    assert {problem.path for problem in found} == {
+        ("origin",),
+        ("secret_files",),
+        ("url",),
+        ("bogus",),
+        ("client_certificate_file",),
+        ("callback_listen",),
+        ("callback_url",),
+        ("handshake",),
+    }
 
 
 def test_http_may_be_allowed() -> None:

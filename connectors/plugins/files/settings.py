@@ -4,7 +4,16 @@ import codecs
 import enum
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from connectors.mapping import EventMapping
 from connectors.runtime.plugin import Config
@@ -76,9 +85,11 @@ class Files(Config):
     """Where files are, what they hold, and what is made of their rows."""
 
     folder: Path | None = Field(None, description="folder that is watched; files in folders below it are not read")
-    stream: Path | None = Field(None, description="instead of a folder, a named pipe with CSV or JSON Lines")
+    stream: Path | None = Field(
+        None, validate_default=True, description="instead of a folder, a named pipe with CSV or JSON Lines"
+    )
     pattern: str = Field("*", description="names of the files that are read, as `births-*.csv`")
-    format: Format | None = Field(None, description="what the files hold; default: by suffix")
+    format: Format | None = Field(None, validate_default=True, description="what the files hold; default: by suffix")
     csv: Csv = Field(Csv(), description="how CSV files are written")
     sheet: str | None = Field(None, description="the sheet of an Excel file; default: its only one")
     skip: NonNegativeInt = Field(0, description="lines or rows before the header, as titles; CSV and Excel")
@@ -107,16 +118,26 @@ class Files(Config):
             raise ValueError("must be an absolute path: it is looked for where the connector runs")
         return path
 
-    @model_validator(mode="after")
-    def _one_place(self) -> "Files":
-        if (self.folder is None) == (self.stream is None):
+    @field_validator("stream")
+    @classmethod
+    def _one_place(cls, stream: Path | None, info: ValidationInfo) -> Path | None:
+        if "folder" in info.data and (stream is None) == (info.data["folder"] is None):
             raise ValueError("needs either folder or stream")
-        if self.stream is not None:
-            if self.format not in (Format.CSV, Format.JSON_LINES):
-                raise ValueError("format must be csv or jsonl for a stream")
-            if self.mapping.id is None:
-                raise ValueError("mapping.id must be given for a stream: its rows have no other lasting name")
-        return self
+        return stream
+
+    @field_validator("format")
+    @classmethod
+    def _may_stream(cls, written: Format | None, info: ValidationInfo) -> Format | None:
+        if info.data.get("stream") is not None and written not in (Format.CSV, Format.JSON_LINES):
+            raise ValueError("format must be csv or jsonl for a stream")
+        return written
+
+    @field_validator("mapping")
+    @classmethod
+    def _names_rows(cls, mapping: EventMapping, info: ValidationInfo) -> EventMapping:
+        if info.data.get("stream") is not None and mapping.id is None:
+            raise ValueError("mapping.id must be given for a stream: its rows have no other lasting name")
+        return mapping
 
     def format_of(self, name: str) -> Format | None:
         """What a file of this name holds; None if its suffix does not say."""

@@ -1,6 +1,6 @@
 """The webhook sink as a kind of connector."""
 
-from connectors.plugins.webhook.settings import WebhookConfig, problems_together
+from connectors.plugins.webhook.settings import WebhookConfig
 from connectors.plugins.webhook.sink import WebhookSink
 from connectors.runtime.plugin import Guarantee, Plugin
 
@@ -18,5 +18,4 @@ url: https://events.health.example.go.id/lintas
 origin: bus.example.go.id
 secret_files: [/run/secrets/health-webhook]
 """,
-    check=problems_together,
 )

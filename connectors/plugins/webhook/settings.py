@@ -5,7 +5,7 @@ import urllib.parse
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, StringConstraints, field_validator
+from pydantic import Field, PositiveFloat, PositiveInt, StringConstraints, ValidationInfo, field_validator
 
 from connectors.plugins.webhook.signatures import SecretsUnusable, Signer
 from connectors.runtime.plugin import Config
@@ -21,46 +21,53 @@ DnsName = Annotated[str, StringConstraints(pattern=_NAME, max_length=253)]
 
 
 class WebhookConfig(Config):
-    """Settings of a webhook."""
+    """Settings of a webhook.
 
-    url: str = Field(description="where deliveries are posted: https, without user, password or fragment")
+    What depends on other settings stands below them, so that its validator finds those of them that are right.
+    """
+
     origin: DnsName = Field(description="the DNS name by which the receiver knows this sender (WebHook-Request-Origin)")
     secret_files: tuple[Path, ...] = Field(
         min_length=1,
         max_length=8,
         description="files that hold one secret each: whsec_ (HMAC, v1) or whsk_ (Ed25519, v1a); all of them sign",
     )
+    allow_http: bool = Field(default=False, description="the URL may be http: nothing keeps what is sent from readers")
+    url: str = Field(description="where deliveries are posted: https, without user, password or fragment")
     event_types: tuple[str, ...] = Field(
         (), description="which event types are sent; all of the inbox if none is named"
     )
     mode: Literal["binary", "structured"] = Field(
         "binary", description="CloudEvents attributes as headers, or with the payload in the signed JSON body"
     )
-    handshake: bool = Field(
-        default=True, description="ask for permission by OPTIONS first, and daily; without it the receiver is trusted"
-    )
     rate_per_minute: PositiveInt | None = Field(
         None, description="requests a minute to ask for, and never to exceed; no limit of ours if it is not given"
-    )
-    callback_url: str | None = Field(
-        None, description="https URL at which the receiver may give its permission later; it leads to callback_listen"
     )
     callback_listen: str | None = Field(
         None,
         pattern=r"^.+:[1-9][0-9]{0,4}$",
-        description="host:port at which this connector waits for that, behind whatever ends TLS",
+        description="host:port at which this connector waits for the callback, behind whatever ends TLS",
     )
     callback_key_file: Path | None = Field(
         None, description="file of the key that makes the callback URL hard to guess: 32 characters or more"
     )
+    callback_url: str | None = Field(
+        None,
+        validate_default=True,
+        description="https URL at which the receiver may give its permission later; it leads to callback_listen",
+    )
+    handshake: bool = Field(
+        default=True, description="ask for permission by OPTIONS first, and daily; without it the receiver is trusted"
+    )
     bearer_token_file: Path | None = Field(None, description="file of the token sent as Authorization: Bearer")
     ca_file: Path | None = Field(None, description="authorities that certify the receiver, PEM; default: the machine's")
-    client_certificate_file: Path | None = Field(None, description="our certificate for mutual TLS, PEM")
-    client_key_file: Path | None = Field(None, description="its private key, PEM, not encrypted")
+    client_key_file: Path | None = Field(None, description="private key of our certificate, PEM, not encrypted")
+    client_certificate_file: Path | None = Field(
+        None, validate_default=True, description="our certificate for mutual TLS, PEM"
+    )
     allow_private: bool = Field(
         default=False, description="the receiver may have a private or loopback address (never a link-local one)"
     )
-    allow_http: bool = Field(default=False, description="the URL may be http: nothing keeps what is sent from readers")
     timeout_seconds: PositiveFloat = Field(15.0, le=60, description="for one request, all in all")
     concurrency: PositiveInt = Field(8, le=256, description="requests at the same time, of different keys")
     largest_bytes: PositiveInt = Field(1_048_576, description="larger bodies are not sent, but set aside for a person")
@@ -76,13 +83,32 @@ class WebhookConfig(Config):
 
     @field_validator("url")
     @classmethod
-    def _is_url(cls, url: str) -> str:
-        return _web_url(url, ("https", "http"))
+    def _is_url(cls, url: str, info: ValidationInfo) -> str:
+        url = _web_url(url, ("https", "http"))
+        if urllib.parse.urlsplit(url).scheme == "http" and info.data.get("allow_http") is False:
+            raise ValueError("must be https: whoever is on the way could read http (allow_http: true permits it)")
+        return url
 
     @field_validator("callback_url")
     @classmethod
-    def _is_callback(cls, url: str | None) -> str | None:
+    def _is_callback(cls, url: str | None, info: ValidationInfo) -> str | None:
+        if any(callback := (url, *_given(info, "callback_listen", "callback_key_file"))) and not all(callback):
+            raise ValueError("callback_url, callback_listen and callback_key_file go together")
         return None if url is None else _web_url(url, ("https",))
+
+    @field_validator("handshake")
+    @classmethod
+    def _asks(cls, handshake: bool, info: ValidationInfo) -> bool:
+        if not handshake and any(_given(info, "callback_url", "callback_listen", "callback_key_file")):
+            raise ValueError("a callback needs handshake: true")
+        return handshake
+
+    @field_validator("client_certificate_file")
+    @classmethod
+    def _has_key(cls, certificate: Path | None, info: ValidationInfo) -> Path | None:
+        if [certificate is not None] != _given(info, "client_key_file"):
+            raise ValueError("client_certificate_file and client_key_file go together")
+        return certificate
 
     @field_validator("callback_listen")
     @classmethod
@@ -102,21 +128,6 @@ class WebhookConfig(Config):
             # Without a password, even an empty one, that of an encrypted key would be asked for at the terminal.
             context.load_cert_chain(self.client_certificate_file, self.client_key_file, password="")
         return context
-
-
-def problems_together(config: WebhookConfig) -> list[tuple[str, str]]:
-    """What is wrong with settings that are right each by itself, as (field, message)."""
-    problems = []
-    if urllib.parse.urlsplit(config.url).scheme == "http" and not config.allow_http:
-        problems.append(("url", "must be https: whoever is on the way could read http (allow_http: true permits it)"))
-    if (config.client_certificate_file is None) != (config.client_key_file is None):
-        problems.append(("client_certificate_file", "client_certificate_file and client_key_file go together"))
-    callback = (config.callback_url, config.callback_listen, config.callback_key_file)
-    if any(callback) and not all(callback):
-        problems.append(("callback_url", "callback_url, callback_listen and callback_key_file go together"))
-    if any(callback) and not config.handshake:
-        problems.append(("handshake", "a callback needs handshake: true"))
-    return problems
 
 
 def problems_on_this_machine(config: WebhookConfig) -> list[tuple[str, str]]:
@@ -161,6 +172,11 @@ def _problems_of_text(file: Path, shortest: int) -> list[str]:
     except ValueError as error:
         return [str(error)]
     return [] if len(text) >= shortest else [f"{file} must hold at least {shortest} characters"]
+
+
+def _given(info: ValidationInfo, *fields: str) -> list[bool]:
+    """Whether settings above are given; one that is wrong is."""
+    return [info.data.get(field, field) is not None for field in fields]
 
 
 def _web_url(url: str, schemes: tuple[str, ...]) -> str:
