@@ -12,9 +12,9 @@ from schemas.model import Connector
 
 
 def check(connector: Connector) -> list[tuple[tuple[str | int, ...], str]]:
-    """Every problem of a connector's kind and settings: see `schemas.validate.CheckConnector`."""
+    """Every problem of a connector, each naming its setting: see `schemas.validate.CheckConnector`."""
     return [
-        (("config", *problem.path) if problem.path else ("plugin",), problem.message)
+        (("config", *problem.path) if problem.path else ("plugin",), str(problem))
         for problem in problems(by_name(known.PLUGINS), connector.plugin, connector.config)
     ]
 

@@ -79,8 +79,8 @@ def test_a_file_is_told_every_problem_with_its_line(tmp_path: Path) -> None:
     )
     told = lintas("validate", str(file))
     assert told.exit_code == 1
-    assert f"{file}:5: connector: there is no such setting" in told.output
-    assert f"{file}:6: connector: there is no such setting" in told.output
+    assert f"{file}:5: connector: no_such: there is no such setting" in told.output
+    assert f"{file}:6: connector: more: there is no such setting" in told.output
     file.write_text("connector: Quakes\nsystem: bmkg\nplugin: bmkg-earthquakes\nplugins: 1\n")
     told = lintas("validate", str(file), "-o", "json")
     assert [problem["line"] for problem in json.loads(told.output)] == [1, 2, 4]
