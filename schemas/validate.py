@@ -54,8 +54,9 @@ RULES: Final[Mapping[str, str]] = {
     # Connectors, besides unknown-system.
     "connector": "a connector's kind is not known, or its settings do not fit it",
 }
-# Problems of a connector's kind and settings, as (path in the object, message): the packages above know the kinds.
-CheckConnector = Callable[[Connector], Sequence[tuple[tuple[str | int, ...], str]]]
+# Problems of a connector's kind and settings in a catalogue, as (path in the object, message): the packages above know
+# the kinds.
+CheckConnector = Callable[[Connector, Catalogue], Sequence[tuple[tuple[str | int, ...], str]]]
 
 
 def validate(
@@ -63,7 +64,7 @@ def validate(
     *,
     today: dt.date,
     registered: Mapping[str, Sequence[Any]] | None = None,
-    check_connector: CheckConnector = lambda _: (),
+    check_connector: CheckConnector = lambda *_: (),
 ) -> list[CatalogueProblem]:
     """Every problem of a catalogue besides those of reading it, sorted by file and line.
 
@@ -117,7 +118,7 @@ def _connectors(catalogue: Catalogue, check: CheckConnector) -> Iterator[Catalog
         if connector.system not in systems and not catalogue.is_unread("agency", agency):
             message = f"there is no system {connector.system}{did_you_mean(connector.system, systems)}"
             yield place.problem(("system",), "unknown-system", message)
-        yield from (place.problem(path, "connector", message) for path, message in check(connector))
+        yield from (place.problem(path, "connector", message) for path, message in check(connector, catalogue))
 
 
 def _same_consumer(catalogue: Catalogue) -> Iterator[CatalogueProblem]:

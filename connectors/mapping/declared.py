@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from connectors.entitled import EventTypeSetting
 from connectors.mapping.computed import Computed
 
 _KINDS: Final = ("column", "value", "cel", "digest")
@@ -99,7 +100,7 @@ class EventMapping(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    event_type: str = Field(description="what the events are, by name and version")
+    event_type: EventTypeSetting = Field(description="what the events are, by name and version")
     when: str | None = Field(
         None, description="a CEL expression over `record`; records for which it is false are passed over in silence"
     )

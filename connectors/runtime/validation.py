@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from connectors.entitled import Entitled
 from connectors.runtime.plugin import Config, Plugin
 from lintas.errors import ConnectorFailed
 from schemas.suggestions import did_you_mean
@@ -34,19 +35,23 @@ def by_name(plugins: Iterable[Plugin]) -> dict[str, Plugin]:
     return {plugin.name: plugin for plugin in plugins}
 
 
-def problems(plugins: Plugins, plugin: str, settings: Mapping[str, Any]) -> list[SettingProblem]:
-    """Everything that is wrong with a connector's kind and settings."""
+def problems(
+    plugins: Plugins, plugin: str, settings: Mapping[str, Any], entitled: Entitled | None = None
+) -> list[SettingProblem]:
+    """Everything that is wrong with a connector's kind and settings; ``entitled`` where a catalogue is at hand."""
     if plugin not in plugins:
         known = f"; known are {', '.join(sorted(plugins))}" if plugins else ""
         return [SettingProblem((), f"there is no kind of connector {plugin}{did_you_mean(plugin, plugins)}{known}")]
-    _, found = read(plugins[plugin], settings)
+    _, found = read(plugins[plugin], settings, entitled)
     return found
 
 
-def read(plugin: Plugin, settings: Mapping[str, Any]) -> tuple[Config | None, list[SettingProblem]]:
+def read(
+    plugin: Plugin, settings: Mapping[str, Any], entitled: Entitled | None = None
+) -> tuple[Config | None, list[SettingProblem]]:
     """Settings as the plugin's own model, if they are right, and what is wrong with them."""
     try:
-        config = plugin.config.model_validate(dict(settings))
+        config = plugin.config.model_validate(dict(settings), context=entitled)
     except ValidationError as error:
         return None, [
             SettingProblem(_path(part["loc"]), _message(plugin.config, part["type"], _path(part["loc"]), part["msg"]))

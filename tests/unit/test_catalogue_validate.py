@@ -31,7 +31,7 @@ from sound_catalogue import (
 )
 
 from connectors.runtime.validation import problems as problems_of_settings
-from schemas.load import CatalogueProblem, load
+from schemas.load import Catalogue, CatalogueProblem, load
 from schemas.model import Connector
 from schemas.validate import RULES, validate
 
@@ -45,7 +45,7 @@ def problems_of(
     return sorted([*problems, *validate(catalogue, today=TODAY, registered=registered, check_connector=check)])
 
 
-def check(connector: Connector) -> list[tuple[tuple[str | int, ...], str]]:
+def check(connector: Connector, _catalogue: Catalogue) -> list[tuple[tuple[str | int, ...], str]]:
     found = problems_of_settings(KINDS, connector.plugin, connector.config)
     return [(("config", *problem.path) if problem.path else ("plugin",), problem.message) for problem in found]
 

@@ -178,6 +178,16 @@ async def test_too_large_an_event_is_set_aside_and_not_sent(tmp_path: Path) -> N
     await world.sink.stop()
 
 
+async def test_an_event_type_that_the_bus_does_not_have_is_told_at_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World(tmp_path, event_types=["id.go.a.other.v1", "id.go.a.othr.v1"])
+    await world.start()
+    [told] = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "nothing is sent of id.go.a.othr.v1" in told
+    assert "id.go.a.other.v1" in told
+
+
 async def test_only_the_event_types_that_are_named_are_sent(tmp_path: Path) -> None:
     world = World(tmp_path, event_types=["id.go.a.other.v1"])
     await world.start()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from aiokafka import TopicPartition
-from lintas_client import Connection, Delivery
+from lintas_client import Connection, Delivery, UnknownEventType
 from lintas_client.registry import Registry
 
 from connectors.plugins.webhook.answers import Answer
@@ -105,6 +105,14 @@ class Told:
         return [data["n"] for data in self.taken if key in (None, data["key"])]
 
 
+class Registered:
+    """A registry that has one event type."""
+
+    async def event_type(self, name: str) -> None:
+        if name != "id.go.a.other.v1":
+            raise UnknownEventType(event_type=name, suggestion="Registered is id.go.a.other.v1.")
+
+
 class World:
     """One sink with what it needs; `restart` makes the next life from the progress that was written."""
 
@@ -122,7 +130,7 @@ class World:
         connection = Connection(
             bootstrap_servers="127.0.0.1:1", registry_url="http://127.0.0.1:1", system=SYSTEM, password="p"
         )
-        context = Context("hook", connection, cast("Registry", None), logging.getLogger("webhook-test"))
+        context = Context("hook", connection, cast("Registry", Registered()), logging.getLogger("webhook-test"))
         return WebhookSink(
             self.config, context, receiver=lambda _: self.receiver, now_ms=self.clock, chance=random.Random(7)
         )

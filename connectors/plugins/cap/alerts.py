@@ -8,6 +8,7 @@ from typing import Any, Final
 from lintas_client import Problem
 from pydantic import Field
 
+from connectors.entitled import EventTypeSetting
 from connectors.intake.message import Intake, MalformedMessage
 from connectors.plugins.cap.parser import parse
 from connectors.plugins.cap.safe_xml import MAX_BYTES
@@ -24,7 +25,7 @@ SUFFIXES: Final = (".cap", ".xml")
 class AlertSettings(Config):
     """What an alert becomes."""
 
-    event_type: str = Field(description="the event type of alerts, such as id.go.bmkg.alert.issued.v1")
+    event_type: EventTypeSetting = Field(description="the event type of alerts, such as id.go.bmkg.alert.issued.v1")
     store_above_bytes: int = Field(
         128 * 1024,
         ge=1024,

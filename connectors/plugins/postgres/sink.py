@@ -17,6 +17,7 @@ from psycopg import errors
 from psycopg.sql import Identifier
 from pydantic import Field
 
+from connectors.entitled import AgreementSetting
 from connectors.plugins.postgres.columns import Unstorable
 from connectors.plugins.postgres.database import Connection, DatabaseConfig, connected, problems_of, told
 from connectors.plugins.postgres.statements import SCHEMA_NAME, installation, query
@@ -43,7 +44,7 @@ class SinkConfig(DatabaseConfig):
     tables_schema: str = Field(
         "inbox", alias="schema", pattern=SCHEMA_NAME, description="schema of the tables; made if it may be"
     )
-    agreements: dict[str, TableConfig] = Field(
+    agreements: dict[AgreementSetting, TableConfig] = Field(
         default_factory=dict, description="how events of an agreement are kept, by its id, where not a row an event"
     )
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, StringConstraints, ValidationInfo, field_validator
 
+from connectors.entitled import EventTypeSetting
 from connectors.plugins.webhook.signatures import SecretsUnusable, Signer
 from connectors.runtime.plugin import Config
 
@@ -34,7 +35,7 @@ class WebhookConfig(Config):
     )
     allow_http: bool = Field(default=False, description="the URL may be http: nothing keeps what is sent from readers")
     url: str = Field(description="where deliveries are posted: https, without user, password or fragment")
-    event_types: tuple[str, ...] = Field(
+    event_types: tuple[EventTypeSetting, ...] = Field(
         (), description="which event types are sent; all of the inbox if none is named"
     )
     mode: Literal["binary", "structured"] = Field(

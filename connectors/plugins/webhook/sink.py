@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from aiokafka import TopicPartition
-from lintas_client import Delivery
+from lintas_client import Delivery, UnknownEventType
 
 from connectors.plugins.webhook.answers import LONGEST_PAUSE_MS, Outcome
 from connectors.plugins.webhook.courier import TOO_LARGE, Courier
@@ -86,6 +86,11 @@ class WebhookSink(Sink):
                 reason="; ".join(f"{field}: {message}" for field, message in problems),
                 remedy="mend these files or settings; they are read at the next start.",
             )
+        for name in self._config.event_types:
+            try:
+                await self._context.registry.event_type(name)
+            except UnknownEventType as error:
+                self._context.log.warning("event_types: nothing is sent of %s: %s", name, error)
         self._inbox = inbox
         self._topic = names.inbox_topic(self._context.system)
         self._receiver = self._connect(self._config)
