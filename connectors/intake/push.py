@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import uvicorn
 from lintas_client import ClientError, Problem
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -40,21 +40,26 @@ class PushSettings(Config):
     token_file: Path = Field(
         description="a file of bearer tokens, one a line, of at least 16 characters; senders show one of them"
     )
-    certificate_file: Path | None = Field(None, description="TLS: the certificate and those that it rests on, PEM")
-    key_file: Path | None = Field(None, description="TLS: its key, PEM")
+    certificate_file: Path | None = Field(
+        None, validate_default=True, description="TLS: the certificate and those that it rests on, PEM"
+    )
+    key_file: Path | None = Field(None, validate_default=True, description="TLS: its key, PEM")
     largest_bytes: int = Field(4 * 1024 * 1024, ge=1024, le=16 * 1024 * 1024, description="of a message")
     answer_within_seconds: float = Field(30, gt=0, le=300, description="then the sender is told to try again")
 
+    @field_validator("certificate_file")
+    @classmethod
+    def _may_listen(cls, certificate: Path | None, info: ValidationInfo) -> Path | None:
+        if certificate is None and info.data.get("host", "localhost") not in _LOOPBACK:
+            raise ValueError("TLS is needed to listen anywhere but on this machine (host 127.0.0.1)")
+        return certificate
 
-def push_problems(settings: PushSettings) -> list[tuple[str, str]]:
-    """What is wrong with the settings together."""
-    problems = []
-    if (settings.certificate_file is None) != (settings.key_file is None):
-        missing = "certificate_file" if settings.certificate_file is None else "key_file"
-        problems.append((missing, "certificate_file and key_file are set both or neither"))
-    elif settings.certificate_file is None and settings.host not in _LOOPBACK:
-        problems.append(("certificate_file", "TLS is needed to listen anywhere but on this machine (host 127.0.0.1)"))
-    return problems
+    @field_validator("key_file")
+    @classmethod
+    def _has_certificate(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        if "certificate_file" in info.data and (key is None) != (info.data["certificate_file"] is None):
+            raise ValueError("certificate_file and key_file are set both or neither")
+        return key
 
 
 @dataclasses.dataclass(slots=True, eq=False)

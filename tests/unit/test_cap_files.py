@@ -18,6 +18,7 @@ from connectors.plugins.cap.files import PLUGIN, Settings, build
 from connectors.plugins.cap.store import MessageStore
 from connectors.runtime import source_life
 from connectors.runtime.contract import Outgoing, Portion
+from connectors.runtime.validation import read
 from lintas.errors import ConnectorFailed
 
 TYPE = "id.go.bmkg.alert.issued.v1"
@@ -307,8 +308,8 @@ async def test_a_folder_that_is_gone_is_said_with_its_remedy(folder: Path) -> No
 
 
 def test_a_store_without_an_address_is_no_store(folder: Path) -> None:
-    settings = Settings(folder=folder, event_type=TYPE, store_folder=folder)
-    assert [field for field, _ in PLUGIN.check(settings)] == ["store_url"]
+    _, found = read(PLUGIN, {"folder": folder, "store_folder": folder})
+    assert {problem.path for problem in found} == {("event_type",), ("store_url",)}
 
 
 def test_nothing_of_an_event_shows() -> None:

@@ -15,6 +15,7 @@ from test_cap_messages import HEAD, KIND, alert, info
 
 from connectors.intake.push import PushSource
 from connectors.plugins.cap.push import PLUGIN, Settings, build
+from connectors.runtime.validation import read
 from lintas.errors import ConnectorFailed
 from lintas.stack import certificates
 
@@ -187,5 +188,5 @@ async def test_a_port_in_use_and_useless_tokens_are_said_with_a_remedy(start: St
 
 
 def test_listening_beyond_the_machine_needs_tls(tmp_path: Path) -> None:
-    settings = Settings(host="0.0.0.0", port=8470, token_file=tmp_path / "absent", event_type=TYPE)
-    assert [field for field, _ in PLUGIN.check(settings)] == ["certificate_file"]
+    _, found = read(PLUGIN, {"host": "0.0.0.0", "token_file": tmp_path / "absent", "event_type": TYPE})
+    assert {problem.path for problem in found} == {("port",), ("certificate_file",)}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lintas_client import Problem
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from connectors.entitled import EventTypeSetting
 from connectors.intake.message import Intake, MalformedMessage
@@ -33,16 +33,18 @@ class AlertSettings(Config):
     )
     store_folder: Path | None = Field(None, description="where such messages are kept, as <sha256>.xml")
     store_url: str | None = Field(
-        None, pattern=r"^https?://[^\s?#]+$", description="where consumers fetch what is in the store"
+        None,
+        pattern=r"^https?://[^\s?#]+$",
+        validate_default=True,
+        description="where consumers fetch what is in the store",
     )
 
-
-def store_problems(settings: AlertSettings) -> list[tuple[str, str]]:
-    """What is wrong with the settings of the store."""
-    if (settings.store_folder is None) != (settings.store_url is None):
-        missing = "store_folder" if settings.store_folder is None else "store_url"
-        return [(missing, "store_folder and store_url are set both or neither")]
-    return []
+    @field_validator("store_url")
+    @classmethod
+    def _has_folder(cls, url: str | None, info: ValidationInfo) -> str | None:
+        if "store_folder" in info.data and (url is None) != (info.data["store_folder"] is None):
+            raise ValueError("store_folder and store_url are set both or neither")
+        return url
 
 
 def alerts(settings: AlertSettings, context: Context) -> Intake:

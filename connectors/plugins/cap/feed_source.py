@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 
 from connectors.intake.message import Intake, MalformedMessage, as_json
 from connectors.intake.polite import NotFetched, PoliteClient, host_of
-from connectors.plugins.cap.alerts import AlertSettings, alerts, store_problems
+from connectors.plugins.cap.alerts import AlertSettings, alerts
 from connectors.plugins.cap.feed import Entry, NotAFeed, entries
 from connectors.plugins.cap.safe_xml import MAX_BYTES
 from connectors.runtime.context import Context
@@ -243,5 +243,4 @@ event_type: id.go.bmkg.alert.issued.v1
 every_seconds: 60
 requests_per_minute: 30
 """,
-    check=store_problems,
 )

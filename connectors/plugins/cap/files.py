@@ -1,7 +1,7 @@
 """Alerts from a watched folder."""
 
 from connectors.intake.folder import FolderSettings, FolderSource
-from connectors.plugins.cap.alerts import AlertSettings, alerts, store_problems
+from connectors.plugins.cap.alerts import AlertSettings, alerts
 from connectors.runtime.context import Context
 from connectors.runtime.plugin import Guarantee, Plugin
 
@@ -32,5 +32,4 @@ event_type: id.go.bmkg.alert.issued.v1
 store_folder: /srv/alerts
 store_url: https://alerts.bmkg.example/messages
 """,
-    check=store_problems,
 )

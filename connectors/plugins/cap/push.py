@@ -1,7 +1,7 @@
 """Alerts that others send over HTTP."""
 
-from connectors.intake.push import PushSettings, PushSource, push_problems
-from connectors.plugins.cap.alerts import AlertSettings, alerts, store_problems
+from connectors.intake.push import PushSettings, PushSource
+from connectors.plugins.cap.alerts import AlertSettings, alerts
 from connectors.runtime.context import Context
 from connectors.runtime.plugin import Guarantee, Plugin
 
@@ -32,5 +32,4 @@ port: 8470
 token_file: /etc/lintas/alert-senders.tokens
 event_type: id.go.bmkg.alert.issued.v1
 """,
-    check=lambda settings: push_problems(settings) + store_problems(settings),
 )

@@ -1,6 +1,6 @@
 """Health records that others send over HTTP."""
 
-from connectors.intake.push import PushSettings, PushSource, push_problems
+from connectors.intake.push import PushSettings, PushSource
 from connectors.plugins.fhir.records import RecordSettings, records
 from connectors.runtime.context import Context
 from connectors.runtime.plugin import Guarantee, Plugin
@@ -31,5 +31,4 @@ host: 127.0.0.1
 port: 8471
 token_file: /etc/lintas/hospitals.tokens
 """,
-    check=push_problems,
 )
