@@ -15,6 +15,7 @@ from schemas.cluster import Partition
 
 WINDOW: Final = 10  # commits
 SHORTEST_SECONDS: Final = 60.0  # a window is taken to be at least so long: few commits tell little
+LONGEST_LOOK_SECONDS: Final = 60.0  # if nobody could look for longer, nobody could commit: that time does not count
 
 
 class Status(enum.StrEnum):
@@ -76,18 +77,24 @@ class GroupHistory:
 
     def __init__(self) -> None:
         self._seen: dict[Partition, _Seen] = {}
+        self._looked_at: float | None = None
+        self._unseen = 0.0  # seconds that do not count
 
     def see(self, at: float, positions: Mapping[Partition, int], lags: Mapping[Partition, int]) -> None:
         """Take in the positions of a group at a moment, and how many offsets lie behind each that are not only markers.
 
         Partitions that are no more among them are forgotten.
         """
+        if self._looked_at is not None:
+            self._unseen += max(0.0, at - self._looked_at - LONGEST_LOOK_SECONDS)
+        self._looked_at = at
         self._seen = {place: self._seen.get(place) or _Seen() for place in positions}
         for place, offset in positions.items():
-            self._seen[place].see(at, offset, lags.get(place, 0))
+            self._seen[place].see(at - self._unseen, offset, lags.get(place, 0))
 
     def status(self, now: float, *, members: bool) -> Status:
         """The worst of its partitions; well if it has none."""
+        now -= self._unseen
         found = {status(one.commits, one.behind_since, now, members=members) for one in self._seen.values()}
         return max(found, key=WORSE.index, default=Status.OK)
 

@@ -72,9 +72,21 @@ def test_only_events_that_have_waited_for_long_make_a_stop() -> None:
     history.see(0, {PLACE: 1}, {})
     history.see(10_000, {PLACE: 1}, {PLACE: 1})
     assert history.status(10_000, members=False) is Status.OK
-    history.see(10_000 + LONG, {PLACE: 1}, {PLACE: 1})
+    for waited in (40, 80, LONG):
+        history.see(10_000 + waited, {PLACE: 1}, {PLACE: 1})
     assert history.status(10_000 + LONG, members=False) is Status.STOP
 
 
 def test_a_group_of_which_nothing_was_seen_is_well() -> None:
     assert GroupHistory().status(0, members=False) is Status.OK
+
+
+def test_an_outage_of_the_bus_does_not_make_a_group_that_gets_stuck_after_it_seem_slow() -> None:
+    history, outage = GroupHistory(), 3600.0
+    for n in range(WINDOW):
+        at = 10.0 * n if n < WINDOW // 2 else 10.0 * n + outage
+        history.see(at, {PLACE: n}, {PLACE: 0})
+    stuck_at = 10.0 * WINDOW + outage
+    for n in range(20):
+        history.see(stuck_at + 10.0 * n, {PLACE: WINDOW}, {PLACE: 1 + n})
+    assert history.status(stuck_at + 190, members=True) is Status.STALL
