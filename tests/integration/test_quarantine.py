@@ -65,8 +65,9 @@ def test_events_of_a_schema_that_came_later_are_given_once(
     }
 
     # Not mended yet: what is tried comes back, as another letter.
+    before = {one["letter"] for one in letters(settings)}
     lintas(settings, "quarantine", "redrive", "a", "1")
-    assert [one["attempt"] for one in letters(settings) if one["letter"] >= len(early)] == [2]
+    assert [one["attempt"] for one in letters(settings) if one["letter"] not in before] == [2]
     assert len(letters(settings)) == len(early)
 
     put_in_force(settings, catalogue(tmp_path / "newer", schema=NEWER), wait_seconds=60)
