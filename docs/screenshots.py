@@ -31,7 +31,7 @@ PORTIONS: Final = 9  # of the day, ten seconds each: a chart with one point is n
 PORTION_SECONDS: Final = 10
 BIRTH: Final = "id.go.dukcapil.birth.registered.v1"
 AGREEMENT: Final = "jabar.child-welfare.birth-registered"
-SYSTEM: Final = "kemenkes.satusehat"
+SYSTEM: Final = "bpjs-kesehatan.membership"
 PAYLOAD: Final = '{"registration_number": "3201-LU-24112026-0001"}'
 PATHS: Final = {
     "overview": "/",
@@ -47,7 +47,6 @@ PATHS: Final = {
     "quarantine-by-agency": "/quarantine",
     "quarantine": "/quarantine/dukcapil",
     "replays": "/replays",
-    "connectors": "/connectors",
     "acts": "/acts",
     "workers": "/workers",
     "history": "/history",
@@ -152,10 +151,10 @@ def _act(page: Page, url: str) -> None:
     """Something for the page of acts."""
     page.goto(f"{url}/dead-letters/{SYSTEM}/0")
     page.click("section[aria-labelledby=event] summary")
-    page.fill("#unmask-reason", "the hospital asks what is missing, case 2026-118")
+    page.fill("#unmask-reason", "the branch office asks what is missing, case 2026-118")
     page.click("section[aria-labelledby=event] form.stack button")
     page.click("section[aria-labelledby=facts] button.danger")
-    page.fill("#reason", "registered anew with the right weight, case 2026-118")
+    page.fill("#reason", "registered anew with what was missing, case 2026-118")
     page.click("form.stack button.danger")
     page.locator("p.notice.good").wait_for()
 
