@@ -130,9 +130,12 @@ class Journal:
             anything else: whether it was written is unknown. In both cases the journal is of no more use.
         """
         outputs: dict[TopicPartition, list[bytes]] = defaultdict(list)
+        numbers: dict[str, list[int]] = {}
         for event in events:
-            numbers = await self.partitions(event.topic)
-            place = TopicPartition(event.topic, _partition(event.key, numbers, numbers))
+            if event.topic not in numbers:
+                numbers[event.topic] = await self.partitions(event.topic)
+            own = numbers[event.topic]
+            place = TopicPartition(event.topic, _partition(event.key, own, own))
             outputs[place].append(content(event.key, event.value, event.headers))
         records = progress_records(self._connector, progress or {})
         before = self._noted or Kept(self._plugin)

@@ -34,12 +34,15 @@ async def _write(source: Source, given: Given, portion: Portion) -> None:
     ready: list[Prepared] = []
     types: Counter[str] = Counter()
     refusals: list[Refusal] = []
+    allowed: dict[str, bool] = {}
     for event in portion.events:
         record = await _made(given.context, event)
-        if isinstance(record, Prepared) and not await given.journal.may_publish(record.topic):
-            record = Refusal(event, [f"{given.context.system} may not publish {event.event_type}"])
+        if isinstance(record, Prepared) and record.topic not in allowed:
+            allowed[record.topic] = await given.journal.may_publish(record.topic)
         if isinstance(record, Refusal):
             refusals.append(record)
+        elif not allowed[record.topic]:
+            refusals.append(Refusal(event, [f"{given.context.system} may not publish {event.event_type}"]))
         else:
             ready.append(record)
             types[event.event_type] += 1
