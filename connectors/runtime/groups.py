@@ -32,8 +32,10 @@ def delete_others(settings: Settings, system: str, connectors: Collection[str]) 
             for group in groups
             if group.group_id.startswith(names.connector_id(system, "")) and group.group_id not in kept
         ]
-        for future in admin.delete_consumer_groups(others, request_timeout=TIMEOUT_SECONDS).values() if others else ():
-            future.result(TIMEOUT_SECONDS)
+        deleting = admin.delete_consumer_groups(others, request_timeout=TIMEOUT_SECONDS) if others else {}
+        failures = [error for future in deleting.values() if (error := future.exception(TIMEOUT_SECONDS))]
     except (KafkaException, TimeoutError) as error:
-        if not (isinstance(error, KafkaException) and error.args[0].code() == _GONE):
-            log.warning("%s: groups of deleted connectors are still there: %s", system, error)
+        failures = [error]
+    for failure in failures:
+        if not (isinstance(failure, KafkaException) and failure.args[0].code() == _GONE):
+            log.warning("%s: groups of deleted connectors are still there: %s", system, failure)
